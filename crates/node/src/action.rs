@@ -1,0 +1,95 @@
+//! What a node asks of whoever drives it.
+
+use grid_protocol::{Digest, LeaseId, LeaseToken, Spec};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Which of a lease's blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchKind {
+    /// The admitted module. Worth keeping in a cache, by digest.
+    Module,
+    /// The input list. Used once.
+    Input,
+}
+
+/// What must outlive the node to take a lease up again. Holds the lease's
+/// token: keep it in storage that ends with the browser session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedLease {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Its token.
+    pub token: LeaseToken,
+    /// Its spec.
+    pub spec: Spec,
+    /// The relay that granted it.
+    pub relay: grid_protocol::PublicKey,
+}
+
+/// What a node asks for. Actions are carried out in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Open a socket to this `ws://` or `wss://` URL; answer with
+    /// [`crate::Event::Opened`] or [`crate::Event::Closed`].
+    Connect(String),
+    /// Send one binary message.
+    Send(Vec<u8>),
+    /// Close the socket; no event of it may follow.
+    Disconnect,
+
+    /// `GET {origin}/v1/blobs/{digest}` with the lease's authorization; read
+    /// no more than `max_bytes`; answer with [`crate::Event::Fetched`].
+    Fetch {
+        /// For which lease.
+        lease: LeaseId,
+        /// Opens the blob.
+        token: LeaseToken,
+        /// Which blob.
+        digest: Digest,
+        /// What it is.
+        kind: FetchKind,
+        /// Most bytes it may have.
+        max_bytes: u64,
+    },
+    /// `PUT {origin}/v1/blobs/{digest}` with the lease's authorization; answer
+    /// with [`crate::Event::Uploaded`].
+    Upload {
+        /// For which lease.
+        lease: LeaseId,
+        /// Lets it be written.
+        token: LeaseToken,
+        /// Its digest.
+        digest: Digest,
+        /// The blob.
+        bytes: Vec<u8>,
+    },
+
+    /// Start the executor (offscreen document, spare worker); answer with
+    /// [`crate::Event::ExecutorReady`]. Harmless when it runs.
+    StartExecutor,
+    /// Let the executor go: the node is switched off.
+    StopExecutor,
+    /// Run a task; answer with `Progress`, then `Finished` or `Failed`.
+    Run {
+        /// The lease.
+        lease: LeaseId,
+        /// Its spec.
+        spec: Spec,
+        /// The admitted module, its digest checked.
+        module: Arc<[u8]>,
+        /// The encoded input list, its digest checked.
+        input: Vec<u8>,
+    },
+    /// Stop a run, or forget a finished one; the executor needs not keep
+    /// anything of it. No event follows.
+    Drop(LeaseId),
+    /// From now, runs may use this share of one core, in percent; 0 pauses.
+    Pace(u8),
+
+    /// Keep exactly these leases in session storage, in place of what was kept.
+    Save(Vec<SavedLease>),
+    /// Send [`crate::Event::Wake`] at this time; replaces the time asked for
+    /// before.
+    Wake(u64),
+}

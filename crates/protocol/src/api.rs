@@ -1,0 +1,251 @@
+//! JSON of the HTTP API under `/v1` (docs/api.md): shared by relay, client and
+//! dashboard. Binary fields are hexadecimal or base64, as each says.
+
+use crate::{Ack, Digest, ExitReason, JobId, PublicKey, Signature, Spec, UnverifiedReceipt};
+use serde::{Deserialize, Serialize};
+
+/// Body of every error answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// Stable code, `snake_case`.
+    pub code: String,
+    /// For people: what happened and what to do.
+    pub message: String,
+}
+
+/// Answer to `POST /v1/modules`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleInfo {
+    /// Digest of the module as submitted: what jobs name.
+    pub source: Digest,
+    /// Digest of the admitted module: what nodes run.
+    pub admitted: Digest,
+    /// Version of admission.
+    pub admission: u16,
+    /// Bytes as submitted.
+    pub source_bytes: u64,
+    /// Bytes after admission.
+    pub admitted_bytes: u64,
+    /// Pages of memory the module starts with.
+    pub memory_pages: u32,
+}
+
+/// Body of `POST /v1/jobs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewJob {
+    /// Digest of a module submitted before.
+    pub module: Digest,
+    /// A name for people; at most 200 characters.
+    #[serde(default)]
+    pub name: String,
+    /// Arguments of every task.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Environment of every task.
+    #[serde(default)]
+    pub env: Vec<(String, String)>,
+    /// Seed of every task, 64 hex digits; left out, each task's default.
+    #[serde(default)]
+    pub seed: Option<Digest>,
+    /// Fuel limit of a task.
+    #[serde(default)]
+    pub fuel: Option<u64>,
+    /// Memory limit of a task, in 64 KiB pages.
+    #[serde(default)]
+    pub memory_pages: Option<u32>,
+    /// Output limit of a task, in bytes.
+    #[serde(default)]
+    pub output_bytes: Option<u64>,
+    /// Fuel that the whole job may use; left out, the tasks' limits together.
+    /// It is taken from the owner's budget at once; what is left comes back
+    /// when the job ends.
+    #[serde(default)]
+    pub budget: Option<u64>,
+    /// The tasks.
+    pub tasks: Vec<NewTask>,
+}
+
+/// One task: an input list, by digest or here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTask {
+    /// A name for people; at most 200 characters.
+    #[serde(default)]
+    pub name: String,
+    /// Digest of an encoded input list put before by `PUT /v1/blobs/{digest}`.
+    #[serde(default)]
+    pub input: Option<Digest>,
+    /// The encoded input list itself, base64; at most 64 KiB decoded.
+    #[serde(default)]
+    pub inline: Option<String>,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Tasks wait or run.
+    Running,
+    /// Every task has a result.
+    Done,
+    /// Its owner cancelled it.
+    Cancelled,
+    /// The budget doesn't cover one more task; the rest was not run.
+    OutOfBudget,
+}
+
+/// A job, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobInfo {
+    /// Its id.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Module, as submitted.
+    pub module: Digest,
+    /// When it was submitted: milliseconds since 1970-01-01 UTC.
+    pub created_ms: u64,
+    /// Tasks in all.
+    pub tasks: u64,
+    /// Tasks that have a result.
+    pub done: u64,
+    /// Of those, tasks that did not end with exit code 0.
+    pub failed: u64,
+    /// Tasks that nodes hold now.
+    pub leased: u64,
+    /// Fuel that the job may use.
+    pub budget: u64,
+    /// Fuel that its results used.
+    pub spent: u64,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Waits for a node.
+    Waiting,
+    /// A node holds it.
+    Leased,
+    /// Has a result.
+    Done,
+    /// Won't be run: the job is over.
+    Dropped,
+}
+
+/// A task, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// Its place in the job, from 0.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Digest of its input list.
+    pub input: Digest,
+    /// Where it stands.
+    pub state: TaskState,
+}
+
+/// A line of `GET /v1/jobs/{id}/results`: one task's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// Place in the order of arrival within the relay: ask for results
+    /// `?after=` it to go on.
+    pub seq: u64,
+    /// The task's place in the job.
+    pub index: u32,
+    /// The task's name.
+    pub name: String,
+    /// The task's spec, whole, so that its digest can be checked.
+    pub spec: Spec,
+    /// The node's receipt.
+    pub receipt: UnverifiedReceipt,
+    /// The relay's acknowledgement.
+    pub ack: Ack,
+    /// The relay's signature over it.
+    pub ack_signature: Signature,
+    /// The encoded output list, base64, where it is at most 64 KiB; a larger
+    /// one is at `/v1/jobs/{id}/tasks/{index}/output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// What the node's engine said of a trap. Not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Answer to `GET /v1/account`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountInfo {
+    /// The owner's name, as the operator gave it.
+    pub name: String,
+    /// Fuel not yet reserved by a job.
+    pub budget: u64,
+}
+
+/// Answer to `GET /v1/network`, and each event of `/v1/network/live`: what
+/// anyone may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// The relay's key.
+    pub relay: PublicKey,
+    /// The relay's version.
+    pub version: String,
+    /// Versions of node messages it speaks.
+    pub protocol: Vec<u16>,
+    /// Nodes on line.
+    pub nodes: Vec<NodeInfo>,
+    /// Nodes on line in all (`nodes` holds at most 100).
+    pub nodes_online: u64,
+    /// Tasks that wait for a node.
+    pub tasks_waiting: u64,
+    /// Tasks that nodes hold.
+    pub tasks_leased: u64,
+    /// Tasks that have a result.
+    pub tasks_done: u64,
+    /// Fuel of all accepted receipts.
+    pub fuel: u64,
+    /// The last accepted receipts, newest first, at most 20.
+    pub receipts: Vec<ReceiptInfo>,
+}
+
+/// A node on line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its key.
+    pub node: PublicKey,
+    /// What it said it runs.
+    pub agent: String,
+    /// Leases it holds.
+    pub leased: u64,
+    /// Its accepted receipts.
+    pub tasks: u64,
+    /// Fuel of its accepted receipts.
+    pub fuel: u64,
+}
+
+/// An accepted receipt, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptInfo {
+    /// Digest of its body.
+    pub receipt: Digest,
+    /// The node.
+    pub node: PublicKey,
+    /// How the run ended.
+    pub reason: ExitReason,
+    /// Fuel used.
+    pub fuel: u64,
+    /// Number of the entry that holds it.
+    pub seq: u64,
+    /// When it was accepted: milliseconds since 1970-01-01 UTC.
+    pub time_ms: u64,
+}

@@ -1,0 +1,29 @@
+//! What Grid's parts say to each other: ids, digests, specs, receipts, wire
+//! messages, and the exact bytes that are hashed and signed.
+//!
+//! Pure: no clock, randomness, files or network. Every decoder takes hostile
+//! bytes, never panics, and never allocates what the input merely claims.
+//! docs/protocol.md describes the bytes; `tests/vectors` holds golden vectors.
+
+pub mod api;
+mod bytes;
+mod files;
+mod ids;
+mod join;
+mod keys;
+pub mod limits;
+mod message;
+mod receipt;
+mod spec;
+
+pub use bytes::DecodeError;
+pub use files::{Files, FilesError, Side};
+pub use ids::{Digest, JobId, LeaseId, LeaseToken, ParseHexError};
+pub use join::{Delegation, join_bytes};
+pub use keys::{PublicKey, Signature, SignatureError, SigningKey};
+pub use message::{
+    FromNode, GiveBackReason, HeldLease, Join, LeaseOffer, MessageError, Package, RefuseCode,
+    RejectCode, RunResult, ToNode, VERSIONS, decode, encode,
+};
+pub use receipt::{Ack, ExitReason, Receipt, ReceiptBody, ReceiptError, UnverifiedReceipt};
+pub use spec::{Runtime, Spec, SpecError, default_seed};
