@@ -1,7 +1,10 @@
 //! JSON of the HTTP API under `/v1` (docs/api.md): shared by relay, client and
 //! dashboard. Binary fields are hexadecimal or base64, as each says.
 
-use crate::{Ack, Digest, ExitReason, JobId, PublicKey, Signature, Spec, UnverifiedReceipt};
+use crate::{
+    Ack, Digest, ExitReason, JobId, PublicKey, Runtime, Signature, Spec, UnverifiedReceipt,
+    default_seed, limits,
+};
 use serde::{Deserialize, Serialize};
 
 /// Body of every error answer.
@@ -71,6 +74,35 @@ pub struct NewJob {
     pub budget: Option<u64>,
     /// The tasks.
     pub tasks: Vec<NewTask>,
+}
+
+impl NewJob {
+    /// The spec of this job's task with that input list. Relay and command
+    /// line both build specs here, so that they can't differ.
+    ///
+    /// Environment is sorted by name. The caller runs [`Spec::check`].
+    pub fn spec(&self, admitted: Digest, admission: u16, input: Digest) -> Spec {
+        let mut env = self.env.clone();
+        env.sort();
+        let seed = match &self.seed {
+            Some(seed) => seed.0,
+            None => default_seed(&self.module, &self.args, &env, &input),
+        };
+        Spec {
+            runtime: Runtime::Wasm,
+            arithmetic: 0,
+            source: self.module,
+            module: admitted,
+            admission,
+            args: self.args.clone(),
+            env,
+            seed,
+            input,
+            fuel: self.fuel.unwrap_or(limits::DEFAULT_FUEL),
+            memory_pages: self.memory_pages.unwrap_or(limits::DEFAULT_MEMORY_PAGES),
+            output_bytes: self.output_bytes.unwrap_or(limits::DEFAULT_OUTPUT),
+        }
+    }
 }
 
 /// One task: an input list, by digest or here.
