@@ -1,2 +1,67 @@
-//! placeholder
-fn main() {}
+//! `grid`: the command of job owners.
+
+mod args;
+mod collect;
+mod commands;
+mod config;
+mod failure;
+mod files;
+mod folder;
+mod local;
+mod progress;
+mod quantity;
+mod tasks;
+mod ui;
+
+use args::{Args, Command};
+use clap::Parser as _;
+use failure::{Exit, Failure};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let exit = dispatch(&args).unwrap_or_else(|failure| {
+        failure.report(args.global.json);
+        failure.exit()
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn dispatch(args: &Args) -> Result<Exit, Failure> {
+    let global = &args.global;
+    match &args.command {
+        Command::Run(args) => commands::run::run(global, args),
+        Command::Verify(args) => commands::verify::verify(global, args),
+        Command::Login(_) => wait(commands::login::login(global)),
+        Command::Submit(args) => wait(commands::submit::submit(global, args)),
+        Command::Status(args) => wait(commands::status::status(global, args)),
+        Command::Results(args) => wait(commands::results(global, args)),
+        Command::Cancel(args) => wait(commands::cancel(global, args)),
+        Command::Account(_) => wait(commands::account(global)),
+    }
+}
+
+/// Runs what talks to a relay.
+fn wait(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)
+}
+
+/// Help and version go to standard output; a wrong command line is an error
+/// like any other, as JSON where that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let text = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
+        let failure = Failure::usage(text);
+        failure.report(true);
+        return ExitCode::from(failure.exit() as u8);
+    }
+    // Nobody is left to tell when the output is closed.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Ok } as u8)
+}

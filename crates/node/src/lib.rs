@@ -5,11 +5,23 @@
 //! swarm drive the same code.
 
 mod action;
+mod address;
+mod backoff;
+mod cache;
+mod config;
 mod event;
+mod executor;
+mod lease;
+mod link;
+mod node;
+mod policy;
 mod settings;
 mod status;
+mod work;
 
 pub use action::{Action, FetchKind, SavedLease};
+pub use config::{Config, VerifyAck};
 pub use event::{Event, IdleState, Power, RunReport};
+pub use node::Node;
 pub use settings::Settings;
 pub use status::{Running, State, Status, Why};

@@ -1,1 +1,16 @@
-//! placeholder
+//! For tests and benchmarks: nodes that run natively over real sockets (one,
+//! or a swarm of thousands), a raw peer for hostile tests, and a clock that
+//! tests move by hand. Nothing here ships.
+
+mod clock;
+mod driver;
+mod executor;
+mod scripted;
+mod socket;
+mod swarm;
+
+pub use clock::FakeClock;
+pub use driver::{NodeHandle, NodeSetup, start_node};
+pub use executor::{Executor, Task, echo};
+pub use scripted::{Challenge, ScriptedNode, result_message};
+pub use swarm::{Swarm, SwarmConfig, SwarmError, is_loopback};

@@ -1,2 +1,79 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask`: everything one does with this repository beside editing it.
+
+mod bench;
+mod build;
+mod demo;
+mod ext;
+mod process;
+mod setup;
+mod test;
+mod tidy;
+mod ui;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Set up, build, run, test and measure Grid.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing: Debian packages, Rust targets, npm packages.
+    Setup,
+    /// Build the Chrome extension into dist/chrome.
+    Ext,
+    /// Build the relay, the grid command, the extension and the examples.
+    Build,
+    /// Run a real job on a real relay and a real browser, and check the result.
+    Demo(demo::Options),
+    /// Run every test, browsers included.
+    Test(test::Options),
+    /// Measure the relay or the node.
+    Bench(bench::Options),
+    /// Check what ARCHITECTURE.md promises about the sources.
+    Tidy,
+}
+
+/// The repository's root.
+fn root() -> &'static PathBuf {
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        // Cargo says where the checkout is now; it may have moved since the build.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        manifest.ancestors().nth(2).map_or(manifest.clone(), PathBuf::from)
+    });
+    &ROOT
+}
+
+fn run(task: Task) -> Result<bool> {
+    process::end_children_on_signals()?;
+    match task {
+        Task::Setup => setup::run_alone().map(|()| true),
+        Task::Ext => ext::run().map(|()| true),
+        Task::Build => build::run().map(|()| true),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options).map(|()| true),
+        Task::Tidy => tidy::run(),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the three contexts say to each other over message ports: one CBOR
+//! value a message, as the bytes of one array buffer, which every boundary
+//! between them lets through.
+
+use grid_node::RunReport;
+use grid_protocol::{ExitReason, LeaseId};
+use minicbor::{Decode, Encode};
+
+/// From the node to the supervisor.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum ToSupervisor {
+    /// Run a task.
+    #[n(0)]
+    Run(#[n(0)] LeaseId, #[n(1)] Job),
+    /// Stop a run, or forget a finished one.
+    #[n(1)]
+    Drop(#[n(0)] LeaseId),
+    /// Share of one core that runs may use, in percent; 0 pauses.
+    #[n(2)]
+    Pace(#[n(0)] u8),
+    /// The end of this run has arrived.
+    #[n(3)]
+    Seen(#[n(0)] LeaseId),
+    /// Keep a spare worker ready, or don't (to measure what it saves).
+    #[n(4)]
+    Spare(#[n(0)] bool),
+    /// Say what is held and that work can be taken, once it can.
+    #[n(5)]
+    Hello,
+}
+
+/// From the supervisor to the node.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum FromSupervisor {
+    /// Work can be taken; these runs are held, working or finished.
+    #[n(0)]
+    Ready(#[n(0)] Vec<LeaseId>),
+    /// A run used so much fuel so far.
+    #[n(1)]
+    Progress(#[n(0)] LeaseId, #[n(1)] u64),
+    /// A run ended with an answer.
+    #[n(2)]
+    Finished(#[n(0)] LeaseId, #[n(1)] Finished),
+    /// A run ended without one.
+    #[n(3)]
+    Failed(#[n(0)] LeaseId, #[n(1)] String),
+    /// Mains (or charging)? `None` where the browser doesn't tell.
+    #[n(4)]
+    Power(#[n(0)] Option<bool>),
+}
+
+/// From the supervisor to a worker.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum ToWorker {
+    /// The one task of this worker's life, the share it may use, and the
+    /// milliseconds of sleep that runs before it still owe.
+    #[n(0)]
+    Run(#[n(0)] Job, #[n(1)] u8, #[n(2)] f64),
+    /// The share changed. Answered with a `Progress` at once.
+    #[n(1)]
+    Pace(#[n(0)] u8),
+}
+
+/// From a worker to the supervisor.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum FromWorker {
+    /// Instantiated and waiting.
+    #[n(0)]
+    Ready,
+    /// Alive, and so much fuel was used.
+    #[n(1)]
+    Progress(#[n(0)] u64),
+    /// Ended with an answer.
+    #[n(2)]
+    Finished(#[n(0)] Finished),
+    /// Ended without one.
+    #[n(3)]
+    Failed(#[n(0)] String),
+}
+
+/// A task to run.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Job {
+    /// [`grid_protocol::Spec::encode`].
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub spec: Vec<u8>,
+    /// The admitted module, its digest checked.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub module: Vec<u8>,
+    /// The encoded input list, its digest checked.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub input: Vec<u8>,
+}
+
+/// How a run ended, and what it took.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Finished {
+    /// [`ExitReason::number`].
+    #[n(0)]
+    pub reason: u8,
+    /// See [`RunReport`], as the next three.
+    #[n(1)]
+    pub exit_code: u32,
+    /// The encoded output list.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub output: Vec<u8>,
+    /// Fuel used.
+    #[n(3)]
+    pub fuel: u64,
+    /// What the engine said of a trap.
+    #[n(4)]
+    pub hint: Option<String>,
+    /// Milliseconds between entering the module and leaving it, pauses
+    /// included.
+    #[n(5)]
+    pub module_ms: f64,
+    /// Milliseconds of sleep the run owed when it ended.
+    #[n(6)]
+    pub owed_ms: f64,
+    /// Whether a spare worker was ready when the run came.
+    #[n(7)]
+    pub warm: bool,
+}
+
+impl Finished {
+    /// Packs a report.
+    pub fn new(report: RunReport, module_ms: f64, owed_ms: f64) -> Self {
+        let RunReport { reason, exit_code, output, fuel, hint } = report;
+        let reason = reason.number();
+        Self { reason, exit_code, output, fuel, hint, module_ms, owed_ms, warm: false }
+    }
+
+    /// Unpacks it; `None` when the reason has no such number.
+    pub fn report(self) -> Option<RunReport> {
+        Some(RunReport {
+            reason: ExitReason::from_number(self.reason)?,
+            exit_code: self.exit_code,
+            output: self.output,
+            fuel: self.fuel,
+            hint: self.hint,
+        })
+    }
+}
+
+/// Encodes one message.
+pub fn encode<T: Encode<()>>(message: &T) -> Vec<u8> {
+    match minicbor::to_vec(message) {
+        Ok(bytes) => bytes,
+        Err(error) => match error.into_write() {
+            Some(infallible) => match infallible {},
+            None => Vec::new(), // no message has an encoder that fails
+        },
+    }
+}
+
+/// Decodes one message; anything else is none. The worker's side is hostile
+/// once a module broke out of it.
+pub fn decode<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Option<T> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let message = decoder.decode().ok()?;
+    (decoder.position() == bytes.len()).then_some(message)
+}

@@ -1,0 +1,80 @@
+//! The extension APIs that the node uses, and what it keeps in storage.
+
+use super::words;
+use grid_node::{SavedLease, Settings};
+use grid_protocol::SigningKey;
+use js_sys::{Object, Reflect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = ["chrome", "storage", "local"], js_name = get, catch)]
+    async fn local_get(key: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_namespace = ["chrome", "storage", "local"], js_name = set, catch)]
+    async fn local_set(items: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_namespace = ["chrome", "storage", "session"], js_name = get, catch)]
+    async fn session_get(key: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_namespace = ["chrome", "storage", "session"], js_name = set, catch)]
+    async fn session_set(items: &JsValue) -> Result<JsValue, JsValue>;
+}
+
+/// Keys in storage. The seed stays on this install: it is never copied.
+const SEED: &str = "seed";
+const SETTINGS: &str = "settings";
+const LEASES: &str = "leases";
+
+fn read<T: DeserializeOwned>(items: Result<JsValue, JsValue>, key: &str) -> Option<T> {
+    let value = Reflect::get(&items.ok()?, &key.into()).ok()?;
+    serde_wasm_bindgen::from_value(value).ok()
+}
+
+fn item<T: Serialize>(key: &str, value: &T) -> Result<JsValue, String> {
+    let value = to_js(value)?;
+    let items = Object::new();
+    Reflect::set(&items, &key.into(), &value).map_err(|error| words(&error))?;
+    Ok(items.into())
+}
+
+/// As plain objects, arrays and numbers.
+pub(crate) fn to_js<T: Serialize>(value: &T) -> Result<JsValue, String> {
+    let plain = serde_wasm_bindgen::Serializer::json_compatible();
+    value.serialize(&plain).map_err(|error| error.to_string())
+}
+
+/// The node's key: made at the first start.
+pub(crate) async fn key() -> Result<SigningKey, String> {
+    let stored: Option<String> = read(local_get(SEED).await, SEED);
+    // A digest has the same shape: 32 bytes as hexadecimal digits.
+    let stored = stored.and_then(|text| text.parse::<grid_protocol::Digest>().ok());
+    if let Some(seed) = stored {
+        return Ok(SigningKey::from_seed(seed.0));
+    }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
+    let items = item(SEED, &grid_protocol::Digest(seed))?;
+    local_set(&items).await.map_err(|error| words(&error))?;
+    Ok(SigningKey::from_seed(seed))
+}
+
+/// The owner's settings.
+pub(crate) async fn settings() -> Settings {
+    read(local_get(SETTINGS).await, SETTINGS).unwrap_or_default()
+}
+
+/// Keeps the owner's settings.
+pub(crate) async fn save_settings(settings: &Settings) -> Result<(), String> {
+    local_set(&item(SETTINGS, settings)?).await.map(|_| ()).map_err(|error| words(&error))
+}
+
+/// The leases held when the service worker last stopped, in this session of
+/// the browser.
+pub(crate) async fn leases() -> Vec<SavedLease> {
+    read(session_get(LEASES).await, LEASES).unwrap_or_default()
+}
+
+/// Keeps the leases held now.
+pub(crate) async fn save_leases(leases: &[SavedLease]) -> Result<(), String> {
+    session_set(&item(LEASES, &leases)?).await.map(|_| ()).map_err(|error| words(&error))
+}

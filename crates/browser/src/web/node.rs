@@ -1,0 +1,314 @@
+//! The service worker: drives [`grid_node::Node`].
+
+use super::blobs::BlobAddress;
+use super::port::Port;
+use super::socket::{Socket, SocketEvent};
+use super::view::{Figures, View};
+use super::{chrome, console_error, performance_now};
+use crate::messages::{Finished, FromSupervisor, Job, ToSupervisor};
+use gloo::timers::callback::Timeout;
+use grid_node::{Action, Config, Event, FetchKind, IdleState, Power, Settings};
+use grid_protocol::LeaseId;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{MessageChannel, MessagePort};
+
+// From worker-scripts/service-worker.js.
+#[wasm_bindgen]
+extern "C" {
+    /// Opens the offscreen document if it isn't there, and hands it a port.
+    #[wasm_bindgen(js_name = openOffice, catch)]
+    async fn open_office(port: MessagePort) -> Result<JsValue, JsValue>;
+    /// Closes the offscreen document.
+    #[wasm_bindgen(js_name = closeOffice)]
+    fn close_office();
+    /// Sets the alarm that brings a stopped service worker back, or clears it.
+    #[wasm_bindgen(js_name = setAlarm)]
+    fn set_alarm(on: bool);
+    /// `chrome.idle.queryState`.
+    #[wasm_bindgen(js_name = idleState)]
+    async fn idle_state() -> JsValue;
+}
+
+/// The node, as the service worker's script holds it.
+#[wasm_bindgen(js_name = Node)]
+pub struct NodeHandle(Rc<Driver>);
+
+struct Driver {
+    node: RefCell<grid_node::Node>,
+    settings: RefCell<Settings>,
+    socket: RefCell<Option<Socket>>,
+    /// The port to the supervisor.
+    office: RefCell<Option<Port>>,
+    /// Does the node want the executor?
+    executing: Cell<bool>,
+    /// Has the offscreen document told of the power supply? Only it knows.
+    power_known: Cell<bool>,
+    timer: RefCell<Option<Timeout>>,
+    last_now: Cell<u64>,
+    figures: RefCell<Figures>,
+}
+
+/// Starts the node with what storage holds.
+#[wasm_bindgen(js_name = startNode)]
+pub async fn start_node() -> Result<NodeHandle, JsValue> {
+    let key = chrome::key().await?;
+    let settings = chrome::settings().await;
+    let leases = if settings.on { chrome::leases().await } else { Vec::new() };
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
+    let config = Config {
+        agent: concat!("grid-chrome/", env!("CARGO_PKG_VERSION")).into(),
+        admissions: vec![grid_sandbox::ADMISSION],
+        jitter_seed: u64::from_le_bytes(seed),
+        ..Config::default()
+    };
+    let now = js_sys::Date::now() as u64;
+    let driver = Rc::new(Driver {
+        node: RefCell::new(grid_node::Node::new(config, key, leases, now)),
+        settings: RefCell::new(settings),
+        socket: RefCell::default(),
+        office: RefCell::default(),
+        executing: Cell::new(false),
+        power_known: Cell::new(false),
+        timer: RefCell::default(),
+        last_now: Cell::new(now),
+        figures: RefCell::default(),
+    });
+    let handle = NodeHandle(driver);
+    handle.idle(&idle_state().await.as_string().unwrap_or_default());
+    handle.0.settle_settings();
+    handle.0.figures.borrow_mut().ready_ms = performance_now();
+    Ok(handle)
+}
+
+#[wasm_bindgen(js_class = Node)]
+impl NodeHandle {
+    /// `chrome.idle` said so.
+    pub fn idle(&self, state: &str) {
+        let state = match state {
+            "idle" => IdleState::Idle,
+            "locked" => IdleState::Locked,
+            _ => IdleState::Active,
+        };
+        self.0.feed(Event::Idle(state));
+    }
+
+    /// An alarm rang.
+    pub fn wake(&self) {
+        self.0.feed(Event::Wake);
+    }
+
+    /// The owner changed settings. An error: they are none.
+    pub async fn change(&self, settings: JsValue) -> Result<(), JsValue> {
+        let mut settings: Settings = serde_wasm_bindgen::from_value(settings)?;
+        settings.share = settings.share.clamp(1, 100);
+        chrome::save_settings(&settings).await?;
+        self.0.settings.replace(settings);
+        self.0.settle_settings();
+        Ok(())
+    }
+
+    /// What the popup is shown.
+    pub fn view(&self) -> Result<JsValue, JsValue> {
+        let status = self.0.node.borrow().status();
+        let (settings, figures) = (self.0.settings.borrow(), self.0.figures.borrow());
+        Ok(chrome::to_js(&View::new(status, &settings, &figures))?)
+    }
+
+    /// Keep a spare worker ready, or don't: to measure what it saves.
+    pub fn spare(&self, wanted: bool) {
+        self.0.tell_office(&ToSupervisor::Spare(wanted));
+    }
+}
+
+impl Driver {
+    /// Milliseconds since 1970 that never go back.
+    fn now(&self) -> u64 {
+        self.last_now.set(self.last_now.get().max(js_sys::Date::now() as u64));
+        self.last_now.get()
+    }
+
+    /// Tells the node, and does what it asks for.
+    fn feed(self: &Rc<Self>, event: Event) {
+        let came = performance_now();
+        let actions = self.node.borrow_mut().handle(self.now(), event);
+        for action in actions {
+            if let Action::Fetch { lease, .. } | Action::Run { lease, .. } = &action {
+                self.figures.borrow_mut().came(*lease, came);
+            }
+            self.act(action);
+        }
+    }
+
+    fn act(self: &Rc<Self>, action: Action) {
+        match action {
+            Action::Connect(url) => self.connect(&url),
+            Action::Send(bytes) => {
+                if let Some(socket) = &*self.socket.borrow() {
+                    socket.send(&bytes);
+                }
+            }
+            Action::Disconnect => drop(self.socket.take()),
+            Action::Fetch { lease, token, digest, kind, max_bytes } => {
+                let address = BlobAddress { origin: self.origin(), lease, token, digest };
+                let driver = self.clone();
+                spawn_local(async move {
+                    let result = match kind {
+                        FetchKind::Module => address.module(max_bytes).await,
+                        FetchKind::Input => address.download(max_bytes).await,
+                    };
+                    driver.feed(Event::Fetched { lease, digest, result });
+                });
+            }
+            Action::Upload { lease, token, digest, bytes } => {
+                let address = BlobAddress { origin: self.origin(), lease, token, digest };
+                let driver = self.clone();
+                spawn_local(async move {
+                    let result = address.upload(&bytes).await;
+                    driver.feed(Event::Uploaded { lease, result });
+                });
+            }
+            Action::StartExecutor => {
+                self.executing.set(true);
+                self.open_office();
+                self.tell_office(&ToSupervisor::Hello);
+            }
+            Action::StopExecutor => {
+                self.executing.set(false);
+                self.power_known.set(false);
+                self.office.take();
+                close_office();
+            }
+            Action::Run { lease, spec, module, input } => {
+                let job = Job { spec: spec.encode(), module: module.to_vec(), input };
+                self.tell_office(&ToSupervisor::Run(lease, job));
+            }
+            Action::Drop(lease) => self.tell_office(&ToSupervisor::Drop(lease)),
+            Action::Pace(share) => self.tell_office(&ToSupervisor::Pace(share)),
+            Action::Save(leases) => spawn_local(async move {
+                if let Err(error) = chrome::save_leases(&leases).await {
+                    console_error(&format!("leases are not saved: {error}"));
+                }
+            }),
+            Action::Wake(at) => {
+                let wait = at.saturating_sub(self.now()).min(i32::MAX as u64) as u32;
+                let driver = self.clone();
+                let timer = Timeout::new(wait, move || driver.feed(Event::Wake));
+                self.timer.replace(Some(timer));
+            }
+        }
+    }
+
+    /// Passes the settings on. A node that is on hears of the power supply
+    /// first, lest it works on battery for a moment.
+    fn settle_settings(self: &Rc<Self>) {
+        let settings = self.settings.borrow().clone();
+        set_alarm(settings.on);
+        if !settings.on {
+            self.feed(Event::Settings(settings));
+            if !self.executing.get() {
+                self.office.take();
+                close_office();
+            }
+        } else if self.power_known.get() {
+            self.feed(Event::Settings(settings));
+        } else {
+            self.open_office();
+        }
+    }
+
+    fn connect(self: &Rc<Self>, url: &str) {
+        let driver = self.clone();
+        let socket = Socket::open(url, move |event| match event {
+            SocketEvent::Opened => driver.feed(Event::Opened),
+            SocketEvent::Message(bytes) => driver.feed(Event::Message(bytes)),
+            SocketEvent::Closed => {
+                driver.socket.take();
+                driver.feed(Event::Closed);
+            }
+        });
+        match socket {
+            Ok(socket) => drop(self.socket.replace(Some(socket))),
+            Err(_) => {
+                let driver = self.clone();
+                spawn_local(async move { driver.feed(Event::Closed) });
+            }
+        }
+    }
+
+    /// Opens a port to the supervisor, unless there is one. What is sent before
+    /// it listens waits in the channel.
+    fn open_office(self: &Rc<Self>) {
+        if self.office.borrow().is_some() {
+            return;
+        }
+        let Ok(channel) = MessageChannel::new() else { return };
+        let (driver, gone, failed) = (self.clone(), self.clone(), self.clone());
+        let port = Port::new(
+            channel.port1(),
+            move |message| driver.on_supervisor(message),
+            move || gone.office_gone(),
+        );
+        self.office.replace(Some(port));
+        spawn_local(async move {
+            if let Err(error) = open_office(channel.port2()).await {
+                console_error(&format!("no offscreen document: {}", super::words(&error)));
+                failed.office_gone();
+            }
+        });
+    }
+
+    fn office_gone(self: &Rc<Self>) {
+        self.office.take();
+        if self.executing.get() {
+            self.feed(Event::ExecutorGone);
+        }
+        self.power_told(None);
+    }
+
+    fn power_told(self: &Rc<Self>, mains: Option<bool>) {
+        self.feed(Event::Power(Power { mains }));
+        if !self.power_known.replace(true) {
+            let settings = self.settings.borrow().clone();
+            self.feed(Event::Settings(settings));
+        }
+    }
+
+    fn on_supervisor(self: &Rc<Self>, message: FromSupervisor) {
+        match message {
+            FromSupervisor::Power(mains) => self.power_told(mains),
+            FromSupervisor::Ready(holding) => self.feed(Event::ExecutorReady { holding }),
+            FromSupervisor::Progress(lease, fuel) => self.feed(Event::Progress { lease, fuel }),
+            FromSupervisor::Finished(lease, finished) => self.finished(lease, finished),
+            FromSupervisor::Failed(lease, detail) => {
+                self.tell_office(&ToSupervisor::Seen(lease));
+                self.feed(Event::Failed { lease, detail });
+            }
+        }
+    }
+
+    fn finished(self: &Rc<Self>, lease: LeaseId, finished: Finished) {
+        self.tell_office(&ToSupervisor::Seen(lease));
+        let (module_ms, warm) = (finished.module_ms, finished.warm);
+        match finished.report() {
+            Some(report) => self.feed(Event::Finished { lease, report }),
+            None => self.feed(Event::Failed { lease, detail: "no such exit reason".into() }),
+        }
+        self.figures.borrow_mut().sent(lease, performance_now(), module_ms, warm);
+    }
+
+    fn tell_office(&self, message: &ToSupervisor) {
+        if let Some(port) = &*self.office.borrow() {
+            port.send(message);
+        }
+    }
+
+    /// The relay's origin, as the node connects to it.
+    fn origin(&self) -> String {
+        let relay = self.settings.borrow().relay.trim().to_owned();
+        web_sys::Url::new(&relay).map(|url| url.origin()).unwrap_or_default()
+    }
+}

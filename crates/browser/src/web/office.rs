@@ -1,0 +1,174 @@
+//! The offscreen document: drives the [`Supervisor`].
+
+use super::performance_now;
+use super::port::Port;
+use crate::messages::ToSupervisor;
+use crate::supervisor::{Effect, Supervisor, TICK_MS, WorkerId};
+use gloo::timers::callback::Interval;
+use js_sys::{Array, Function, Object, Reflect};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use web_sys::{MessageChannel, MessageEvent, MessagePort};
+
+/// What the offscreen document's script holds.
+#[wasm_bindgen]
+pub struct Office(Rc<Inner>);
+
+struct Inner {
+    supervisor: RefCell<Supervisor>,
+    /// Builds the frame and gives it a port.
+    build_frame: Function,
+    /// Starts the service worker.
+    wake_node: Function,
+    frame: RefCell<Option<FramePort>>,
+    node: RefCell<Option<Port>>,
+    workers: RefCell<BTreeMap<WorkerId, Port>>,
+    ticks: RefCell<Option<Interval>>,
+}
+
+/// The port to the frame's script, which starts and terminates workers.
+struct FramePort {
+    port: MessagePort,
+    _message: Closure<dyn FnMut(MessageEvent)>,
+    close: Closure<dyn FnMut()>,
+}
+
+#[wasm_bindgen]
+impl Office {
+    /// Starts the supervisor. `build_frame(port)` puts the sandboxed frame in
+    /// the place of the one before and hands it the port; `wake_node()` starts
+    /// the service worker.
+    #[wasm_bindgen(constructor)]
+    pub fn new(build_frame: Function, wake_node: Function) -> Self {
+        let inner = Rc::new(Inner {
+            supervisor: RefCell::new(Supervisor::new(performance_now())),
+            build_frame,
+            wake_node,
+            frame: RefCell::default(),
+            node: RefCell::default(),
+            workers: RefCell::default(),
+            ticks: RefCell::default(),
+        });
+        inner.with(|_, _| {});
+        Self(inner)
+    }
+
+    /// The service worker handed over a port.
+    pub fn connect(&self, port: MessagePort) {
+        let (on_message, on_close) = (self.0.clone(), self.0.clone());
+        let message = move |message: ToSupervisor| on_message.with(|s, now| s.node(message, now));
+        let close = move || {
+            on_close.node.take();
+            on_close.with(|s, _| s.disconnect());
+        };
+        let port = Port::new(port, message, close);
+        self.0.node.replace(Some(port));
+        self.0.with(|s, _| s.connect());
+    }
+
+    /// The browser told the state of the power supply: on mains (or charging)?
+    pub fn power(&self, mains: Option<bool>) {
+        self.0.with(|s, _| s.power(mains));
+    }
+}
+
+impl Inner {
+    /// Tells the supervisor something and carries out what it asks for.
+    fn with(self: &Rc<Self>, event: impl FnOnce(&mut Supervisor, f64)) {
+        event(&mut self.supervisor.borrow_mut(), performance_now());
+        self.settle();
+    }
+
+    fn settle(self: &Rc<Self>) {
+        let effects = self.supervisor.borrow_mut().effects();
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        let mut ticks = self.ticks.borrow_mut();
+        if !self.supervisor.borrow().wants_ticks() {
+            ticks.take();
+        } else if ticks.is_none() {
+            let inner = self.clone();
+            let tick = move || inner.with(|s, now| s.tick(now));
+            *ticks = Some(Interval::new(TICK_MS, tick));
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, effect: Effect) {
+        match effect {
+            Effect::BuildFrame => self.build(),
+            Effect::Spawn(worker) => self.spawn(worker),
+            Effect::Kill(worker) => {
+                self.workers.borrow_mut().remove(&worker);
+                self.tell_frame("kill", worker, &Array::new());
+            }
+            Effect::Worker(worker, message) => {
+                if let Some(port) = self.workers.borrow().get(&worker) {
+                    port.send(&message);
+                }
+            }
+            Effect::Node(message) => {
+                if let Some(port) = &*self.node.borrow() {
+                    port.send(&message);
+                }
+            }
+            Effect::WakeNode => {
+                let _ = self.wake_node.call0(&JsValue::UNDEFINED);
+            }
+        }
+    }
+
+    fn build(self: &Rc<Self>) {
+        self.workers.borrow_mut().clear();
+        let Ok(channel) = MessageChannel::new() else { return };
+        let port = channel.port1();
+        let (inner, gone) = (self.clone(), self.clone());
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            inner.on_frame(&event.data());
+        });
+        let on_close = Closure::<dyn FnMut()>::new(move || gone.with(|s, now| s.frame_gone(now)));
+        let _ = port.add_event_listener_with_callback("close", on_close.as_ref().unchecked_ref());
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        self.frame.replace(Some(FramePort { port, _message: on_message, close: on_close }));
+        let _ = self.build_frame.call1(&JsValue::UNDEFINED, &channel.port2());
+    }
+
+    /// `{up: true}`, or `{error: worker, detail}`.
+    fn on_frame(self: &Rc<Self>, data: &JsValue) {
+        let get = |key: &str| Reflect::get(data, &key.into()).unwrap_or_default();
+        if get("up").is_truthy() {
+            self.with(|s, now| s.frame_up(now));
+        } else if let Some(worker) = get("error").as_f64() {
+            let detail = get("detail").as_string().unwrap_or_default();
+            self.with(|s, now| s.worker_error(worker as WorkerId, &detail, now));
+        }
+    }
+
+    fn spawn(self: &Rc<Self>, worker: WorkerId) {
+        let Ok(channel) = MessageChannel::new() else { return };
+        let inner = self.clone();
+        let on_message = move |message| inner.with(|s, now| s.worker(worker, message, now));
+        let port = Port::new(channel.port1(), on_message, || {});
+        self.workers.borrow_mut().insert(worker, port);
+        self.tell_frame("spawn", worker, &Array::of1(&channel.port2()));
+    }
+
+    fn tell_frame(&self, what: &str, worker: WorkerId, ports: &Array) {
+        let message = Object::new();
+        let _ = Reflect::set(&message, &what.into(), &worker.into());
+        if let Some(frame) = &*self.frame.borrow() {
+            let _ = frame.port.post_message_with_transferable(&message, ports);
+        }
+    }
+}
+
+impl Drop for FramePort {
+    fn drop(&mut self) {
+        self.port.set_onmessage(None);
+        let close = self.close.as_ref().unchecked_ref();
+        let _ = self.port.remove_event_listener_with_callback("close", close);
+        self.port.close();
+    }
+}

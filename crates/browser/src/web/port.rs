@@ -1,0 +1,53 @@
+//! A message port that carries [`crate::messages`].
+
+use crate::messages::{decode, encode};
+use js_sys::{Array, ArrayBuffer, Uint8Array};
+use minicbor::{Decode, Encode};
+use wasm_bindgen::prelude::*;
+use web_sys::{MessageEvent, MessagePort};
+
+/// One end of a channel. Closed when dropped (from inside its own callbacks
+/// too); no callback follows.
+pub(crate) struct Port {
+    port: MessagePort,
+    _message: Closure<dyn FnMut(MessageEvent)>,
+    close: Closure<dyn FnMut()>,
+}
+
+impl Port {
+    /// Listens. Messages that don't decode are ignored. `close` is called when
+    /// the other end is gone (its process or context ended).
+    pub(crate) fn new<T: for<'b> Decode<'b, ()>>(
+        port: MessagePort,
+        mut message: impl FnMut(T) + 'static,
+        close: impl FnMut() + 'static,
+    ) -> Self {
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Ok(buffer) = event.data().dyn_into::<ArrayBuffer>()
+                && let Some(decoded) = decode(&Uint8Array::new(&buffer).to_vec())
+            {
+                message(decoded);
+            }
+        });
+        let on_close = Closure::<dyn FnMut()>::new(close);
+        let _ = port.add_event_listener_with_callback("close", on_close.as_ref().unchecked_ref());
+        // Setting `onmessage` starts the port.
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        Self { port, _message: on_message, close: on_close }
+    }
+
+    /// Sends; a port whose other end is gone swallows it.
+    pub(crate) fn send<T: Encode<()>>(&self, message: &T) {
+        let buffer = Uint8Array::from(encode(message).as_slice()).buffer();
+        let _ = self.port.post_message_with_transferable(&buffer, &Array::of1(&buffer));
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.port.set_onmessage(None);
+        let close = self.close.as_ref().unchecked_ref();
+        let _ = self.port.remove_event_listener_with_callback("close", close);
+        self.port.close();
+    }
+}

@@ -1,0 +1,92 @@
+//! What the popup is shown, and the figures that the benchmark reads.
+
+use grid_node::{Settings, State, Status, Why};
+use grid_protocol::{LeaseId, PublicKey, limits};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Samples kept of each figure.
+const SAMPLES: usize = 64;
+
+/// What the popup is shown. Numbers are JavaScript's: exact up to 2^53.
+#[derive(Debug, Serialize)]
+pub(crate) struct View<'a> {
+    state: State,
+    why: Why,
+    error: Option<String>,
+    node: PublicKey,
+    tasks: f64,
+    points: f64,
+    running: Vec<Running>,
+    settings: &'a Settings,
+    version: &'static str,
+    debug: &'a Figures,
+}
+
+#[derive(Debug, Serialize)]
+struct Running {
+    lease: LeaseId,
+    module: String,
+    fuel: f64,
+    limit: f64,
+    /// Milliseconds since 1970.
+    since: f64,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(status: Status, settings: &'a Settings, figures: &'a Figures) -> Self {
+        let running = status.running.into_iter().map(|run| Running {
+            lease: run.lease,
+            module: run.module,
+            fuel: run.fuel as f64,
+            limit: run.limit as f64,
+            since: run.since as f64,
+        });
+        Self {
+            state: status.state,
+            why: status.why,
+            error: status.error,
+            node: status.node,
+            tasks: status.tasks as f64,
+            points: status.fuel as f64 / limits::FUEL_PER_POINT as f64,
+            running: running.collect(),
+            settings,
+            version: env!("CARGO_PKG_VERSION"),
+            debug: figures,
+        }
+    }
+}
+
+/// Times, in milliseconds.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Figures {
+    /// From the start of the service worker until the node could take events.
+    pub(crate) ready_ms: f64,
+    /// From a lease's message to its result's message, without the time inside
+    /// the module; with a spare worker, and without. The newest last.
+    overhead_ms: VecDeque<f64>,
+    overhead_cold_ms: VecDeque<f64>,
+    /// When each lease came.
+    #[serde(skip)]
+    came: BTreeMap<LeaseId, f64>,
+}
+
+impl Figures {
+    /// A lease came (the first call for it counts).
+    pub(crate) fn came(&mut self, lease: LeaseId, at: f64) {
+        if self.came.len() > SAMPLES {
+            self.came.clear(); // Leases that were given back.
+        }
+        self.came.entry(lease).or_insert(at);
+    }
+
+    /// Its result was sent.
+    pub(crate) fn sent(&mut self, lease: LeaseId, at: f64, module_ms: f64, warm: bool) {
+        let Some(came) = self.came.remove(&lease) else { return };
+        let samples = if warm { &mut self.overhead_ms } else { &mut self.overhead_cold_ms };
+        if samples.len() == SAMPLES {
+            samples.pop_front();
+        }
+        samples.push_back(at - came - module_ms);
+    }
+}

@@ -1,0 +1,301 @@
+//! The command line.
+
+use crate::quantity::{Bytes, Fuel};
+use clap::{Parser, Subcommand};
+use grid_protocol::{Digest, PublicKey};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, and nothing failed
+  1    the operation failed
+  2    the command line makes no sense
+  3    no relay answers
+  4    refused: owner key, budget, admission, or no such job
+  5    the tasks ran, and some of them failed
+  6    a result, receipt or relay is not what it should be
+  130  interrupted; a job that was being watched goes on
+
+Settings come from flags, then the environment (GRID_RELAY, GRID_KEY), then the
+file that `grid login` writes ($XDG_CONFIG_HOME/grid/config.toml, by default
+~/.config/grid/config.toml).";
+
+/// Submit tasks to a Grid relay, follow them, and check the results.
+#[derive(Debug, Parser)]
+#[command(name = "grid", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(after_help = "Start with `grid run MODULE --input FILE`, which needs no relay. \
+    `grid --help` lists exit codes.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The relay's address [default: the one logged in to, else http://127.0.0.1:8090]
+    #[arg(long, global = true, value_name = "URL", env = "GRID_RELAY", hide_env_values = true)]
+    pub(crate) relay: Option<String>,
+    /// Read the owner key from this file (else GRID_KEY, else what `grid login` stored)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// For machines: JSON, one object a line, on standard output; errors as JSON on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    Login(LoginArgs),
+    Submit(SubmitArgs),
+    Status(StatusArgs),
+    Results(ResultsArgs),
+    Cancel(CancelArgs),
+    Verify(VerifyArgs),
+    Account(AccountArgs),
+}
+
+/// What tasks get besides their input: the same for `submit` and `run`.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What each task gets")]
+pub(crate) struct TaskArgs {
+    /// A file that each task finds at /in/NAME
+    #[arg(long = "file", value_name = "NAME=PATH", value_parser = named_path)]
+    pub(crate) files: Vec<(String, PathBuf)>,
+    /// An argument for the module; repeat it for more (`--arg --top --arg 10`)
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+    /// An environment variable for the module
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Most fuel (executed instructions, about) a task may use: 5000000, 20M, 1.5G [default: 100G]
+    #[arg(long, value_name = "FUEL")]
+    pub(crate) fuel: Option<Fuel>,
+    /// Most memory a task may have, in MiB [default: 256]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) memory: Option<u32>,
+    /// Most output a task may leave: 65536, 64K, 16M (times 1024) [default: 16M]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) output_limit: Option<Bytes>,
+    /// Where the module's randomness comes from, 64 hexadecimal digits [default: from module,
+    /// arguments, environment and input]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) seed: Option<Digest>,
+}
+
+/// Run a module here, exactly as a node would
+///
+/// Admits the module, then runs one task in wasmtime: the same bytes and the
+/// same fuel as on any node. Needs no relay and no key. The module's standard
+/// output goes to standard output; fuel and digests go to standard error.
+///
+/// Exits with 5 when the task failed: it did not end with exit code 0.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid run wordfreq.wasm --input chapter.txt --arg --top --arg 10
+  grid run tiles.wasm --input tile-0.json --out picture/
+  sort words.txt | grid run wordfreq.wasm --input - --json")]
+pub(crate) struct RunArgs {
+    /// The task module: WebAssembly for WASI preview 1 (wasm32-wasip1)
+    pub(crate) module: PathBuf,
+    /// The task's standard input; `-` for this command's own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    /// Write stdout, stderr and out/ to this folder instead of printing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the results that the folder holds
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+}
+
+/// Store a relay's address and your owner key
+///
+/// Reads the key from standard input (or from --key-file), tries it, and
+/// writes it to the configuration file, readable by you only. It also notes
+/// the relay's public key, so that no other relay can pass for it later.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid login --relay https://relay.example.org
+  grid-relay owner add me | grid login --relay http://127.0.0.1:8090")]
+pub(crate) struct LoginArgs {}
+
+/// Submit a job: a module and one task for each input
+///
+/// Each --input file is one task that gets the file as its standard input. A
+/// folder is one task for each file in it, sorted by name; folders in it and
+/// hidden files are left out. A task is named after its file.
+///
+/// Nodes are other people's machines: they can read the module, arguments and
+/// inputs. Submit nothing that strangers must not see.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid submit wordfreq.wasm --input texts/ --watch --out results/
+  grid submit wordfreq.wasm --input a.txt --input b.txt --arg --top --arg 10
+  grid submit stats.wasm --input parts/ --file rules.csv=./rules.csv --fuel 5G --json")]
+pub(crate) struct SubmitArgs {
+    /// The task module: WebAssembly for WASI preview 1 (wasm32-wasip1)
+    pub(crate) module: PathBuf,
+    /// A file (one task), or a folder (one task for each file in it, not recursive); repeat it
+    #[arg(long = "input", value_name = "PATH", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    /// Fuel that the whole job may use [default: the tasks' limits together]
+    #[arg(long, value_name = "FUEL")]
+    pub(crate) budget: Option<Fuel>,
+    /// A name for the job [default: the module's file name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Follow the job until it is over, with a progress bar
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) out: OutArgs,
+}
+
+/// Where results go.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Results")]
+pub(crate) struct OutArgs {
+    /// Write DIR/TASK/{stdout,stderr,out/...,receipt.json} as results come (follows a new job)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Use the folder even when it holds something else; results in it are replaced
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+}
+
+/// Show your jobs, or one of them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid status
+  grid status 3f9a")]
+pub(crate) struct StatusArgs {
+    /// The job: its id, or the first digits of it
+    pub(crate) job: Option<String>,
+}
+
+/// Check a job's results, and write them to a folder
+///
+/// Every signature and digest is checked before anything is written. Results
+/// that the folder already holds are left alone, so the command can be run
+/// again and again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid results 3f9a --out results/
+  grid results 3f9a --out results/ --follow
+  grid results 3f9a --json")]
+pub(crate) struct ResultsArgs {
+    /// The job: its id, or the first digits of it
+    pub(crate) job: String,
+    /// Wait for the results that are still missing
+    #[arg(long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) out: OutArgs,
+}
+
+/// Cancel a job; results that are there stay
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  grid cancel 3f9a")]
+pub(crate) struct CancelArgs {
+    /// The job: its id, or the first digits of it
+    pub(crate) job: String,
+}
+
+/// Check a receipt, and whatever else you have of its task
+///
+/// Checks the signatures of node and relay, the spec's digest, and the output
+/// that lies beside the receipt (stdout, stderr, out/). With --module, admits
+/// the source again and compares. With --module and --input (and the --file of
+/// the submission), runs the task again and compares output, fuel and exit.
+/// Needs no relay and no key. Exits with 6 when a check fails.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid verify results/chapter.txt/receipt.json
+  grid verify results/chapter.txt/receipt.json --module wordfreq.wasm --input chapter.txt
+  grid verify receipt.json --relay-key 5d3c... --json")]
+pub(crate) struct VerifyArgs {
+    /// The receipt.json that `grid submit --out` or `grid results --out` wrote
+    pub(crate) receipt: PathBuf,
+    /// The module as it was submitted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) module: Option<PathBuf>,
+    /// The task's standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// A file that the task found at /in/NAME
+    #[arg(long = "file", value_name = "NAME=PATH", value_parser = named_path)]
+    pub(crate) files: Vec<(String, PathBuf)>,
+    /// The relay's public key [default: the one noted by `grid login`]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) relay_key: Option<PublicKey>,
+}
+
+/// Show what is left of your budget
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  grid account")]
+pub(crate) struct AccountArgs {}
+
+fn split<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name, value)),
+        _ => Err(format!("expected {form}")),
+    }
+}
+
+fn named_path(text: &str) -> Result<(String, PathBuf), String> {
+    split(text, "NAME=PATH").map(|(name, path)| (name.into(), path.into()))
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Args::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.contains(&format!("grid {}", command.get_name())),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn no_key_is_an_argument() {
+        assert!(Args::try_parse_from(["grid", "--key", "x", "status"]).is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! What the relay tells of itself, in Prometheus' text format.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct State {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Code {
+    code: &'static str,
+}
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) nodes: Gauge,
+    pub(crate) sockets: Gauge,
+    pub(crate) jobs: Gauge,
+    pub(crate) store_works: Gauge,
+    pub(crate) blob_bytes: Gauge,
+    pub(crate) granted: Counter,
+    pub(crate) accepted: Counter,
+    pub(crate) repeated: Counter,
+    pub(crate) commit_writes: Histogram,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) lease_seconds: Histogram,
+    tasks: Family<State, Gauge>,
+    rejected: Family<Reason, Counter>,
+    refused: Family<Reason, Counter>,
+    leases_over: Family<Reason, Counter>,
+    recoveries: Family<Reason, Counter>,
+    http_errors: Family<Code, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("grid");
+        let seconds = || Histogram::new(exponential_buckets(0.000_25, 2.0, 18));
+        let metrics = Self {
+            nodes: Gauge::default(),
+            sockets: Gauge::default(),
+            jobs: Gauge::default(),
+            store_works: Gauge::default(),
+            blob_bytes: Gauge::default(),
+            granted: Counter::default(),
+            accepted: Counter::default(),
+            repeated: Counter::default(),
+            commit_writes: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            commit_seconds: seconds(),
+            lease_seconds: seconds(),
+            tasks: Family::default(),
+            rejected: Family::default(),
+            refused: Family::default(),
+            leases_over: Family::default(),
+            recoveries: Family::default(),
+            http_errors: Family::default(),
+            registry: Registry::default(),
+        };
+        let r = &mut registry;
+        r.register("nodes_online", "Nodes that have joined", metrics.nodes.clone());
+        r.register("sockets", "Open node sockets, joined or not", metrics.sockets.clone());
+        r.register("jobs_running", "Jobs with unfinished tasks", metrics.jobs.clone());
+        r.register("store_works", "1 while the store takes writes", metrics.store_works.clone());
+        r.register("blob_bytes", "Bytes of all blob files", metrics.blob_bytes.clone());
+        r.register("tasks", "Unfinished tasks of running jobs, by state", metrics.tasks.clone());
+        r.register("leases_granted", "Leases granted", metrics.granted.clone());
+        r.register(
+            "leases_over",
+            "Leases that ended without a result, by reason",
+            metrics.leases_over.clone(),
+        );
+        r.register("receipts_accepted", "Receipts accepted", metrics.accepted.clone());
+        r.register(
+            "receipts_repeated",
+            "Receipts that came again and got the same acknowledgement",
+            metrics.repeated.clone(),
+        );
+        r.register("receipts_rejected", "Receipts rejected, by reason", metrics.rejected.clone());
+        r.register("nodes_refused", "Sockets refused, by reason", metrics.refused.clone());
+        r.register("http_errors", "HTTP error answers, by code", metrics.http_errors.clone());
+        r.register(
+            "recoveries",
+            "Times that unfinished work was taken up again, by reason",
+            metrics.recoveries.clone(),
+        );
+        r.register("commit_writes", "Writes in one commit", metrics.commit_writes.clone());
+        r.register("commit_seconds", "Time of one commit", metrics.commit_seconds.clone());
+        r.register(
+            "lease_seconds",
+            "Time from a lease to its durable receipt",
+            metrics.lease_seconds.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    pub(crate) fn rejected(&self, reason: &'static str) {
+        self.rejected.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn lease_over(&self, reason: &'static str) {
+        self.leases_over.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn recovered(&self, reason: &'static str) {
+        self.recoveries.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn http_error(&self, code: &'static str) {
+        self.http_errors.get_or_create(&Code { code }).inc();
+    }
+
+    pub(crate) fn set_tasks(&self, waiting: usize, leased: usize) {
+        for (state, count) in [("waiting", waiting), ("leased", leased)] {
+            self.tasks.get_or_create(&State { state }).set(count as i64);
+        }
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String doesn't fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}

@@ -1,0 +1,253 @@
+//! What the relay keeps, and what is promised about it.
+//!
+//! One thread writes (in `writer`), through [`Store::commit`]. Readers
+//! use connections of their own ([`Reads`]) and see what was committed.
+//! Bodies over 64 KiB are files ([`Blobs`]), written and synced before the
+//! rows that refer to them.
+
+mod blobs;
+mod check;
+mod entry;
+mod reads;
+mod rows;
+mod sqlite;
+
+pub use blobs::{BlobError, Blobs};
+pub use check::{CheckError, CheckReport, check};
+pub use entry::{Entry, EntryError, Kind, Movement};
+pub use reads::Reads;
+pub use rows::{JobRow, OwnerRow, ResultRow, TaskRow};
+pub use sqlite::SqliteStore;
+
+use bytes::Bytes;
+use grid_protocol::api::{JobState, ModuleInfo};
+use grid_protocol::{Delegation, Digest, JobId, LeaseId, PublicKey, Receipt, Signature};
+use thiserror::Error;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database said no: disk full, not readable, damaged.
+    #[error("the database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The database is of a version that this build doesn't know.
+    #[error("the database has version {0}; this build knows version {known}", known = sqlite::VERSION)]
+    Version(i64),
+    /// An entry can't be decoded.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// A row holds what no row may hold.
+    #[error("the database holds {0} that can't be read")]
+    Row(&'static str),
+}
+
+/// Where accepted facts are kept.
+pub trait Store: Send {
+    /// Applies writes in order, all or none.
+    ///
+    /// When this returns `Ok`, all of them are durable, and each has its
+    /// outcome, in order. A write that breaks a rule is refused alone, as its
+    /// outcome, and changes nothing.
+    ///
+    /// When it returns `Err`, or the process dies inside, either none or all
+    /// of them are durable, and which is not known. Applying the same writes
+    /// again is right in both cases: each write is recognised by its own id
+    /// (lease, job, key) and has the same outcome as the first time.
+    fn commit(&mut self, writes: &[Write]) -> Result<Vec<Outcome>, StoreError>;
+}
+
+/// An owner's number in the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OwnerId(pub i64);
+
+/// A change to be made durable. Times are milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A new owner, or a new key for one whose key was revoked.
+    AddOwner {
+        /// Its name.
+        name: String,
+        /// SHA-256 of the key's text.
+        hash: Digest,
+        /// Fuel granted with it.
+        budget: u64,
+        /// When.
+        at_ms: u64,
+    },
+    /// An owner's key ends.
+    RevokeOwner {
+        /// Its name.
+        name: String,
+        /// When.
+        at_ms: u64,
+    },
+    /// A node was linked to an account; the delegation is verified.
+    LinkAccount {
+        /// The node.
+        node: PublicKey,
+        /// The account and its signature.
+        delegation: Delegation,
+        /// When.
+        at_ms: u64,
+    },
+    /// An owner submitted a module. Both blobs are durable.
+    PutModule {
+        /// The owner.
+        owner: OwnerId,
+        /// The module.
+        info: ModuleInfo,
+    },
+    /// An owner put an input list.
+    PutInput {
+        /// The owner.
+        owner: OwnerId,
+        /// The list.
+        input: NewBody,
+    },
+    /// A job starts.
+    SubmitJob(Box<NewJobRow>),
+    /// A job ends early.
+    EndJob {
+        /// The job.
+        job: JobId,
+        /// How: cancelled, or out of budget.
+        state: JobState,
+        /// When.
+        at_ms: u64,
+    },
+    /// A receipt that passed every check.
+    Accept(Box<Accept>),
+}
+
+/// An encoded input list on its way into the store.
+#[derive(Debug, Clone)]
+pub struct NewBody {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The list itself, where it is at most 64 KiB; a larger one is a durable
+    /// blob.
+    pub bytes: Option<Bytes>,
+}
+
+/// A job on its way into the store.
+#[derive(Debug, Clone)]
+pub struct NewJobRow {
+    /// Its id.
+    pub id: JobId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// When it was submitted.
+    pub created_ms: u64,
+    /// What it is: `api::NewJob` without tasks, as JSON.
+    pub template: String,
+    /// Digest of the admitted module.
+    pub admitted: Digest,
+    /// Version of admission that made it.
+    pub admission: u16,
+    /// Size of the admitted module.
+    pub module_bytes: u32,
+    /// Fuel it reserves.
+    pub budget: u64,
+    /// Its tasks, in order.
+    pub tasks: Vec<NewTaskRow>,
+    /// Input lists that came with it.
+    pub bodies: Vec<NewBody>,
+}
+
+/// A task on its way into the store.
+#[derive(Debug, Clone)]
+pub struct NewTaskRow {
+    /// Its name.
+    pub name: String,
+    /// Digest of its input list.
+    pub input: Digest,
+    /// Size of its input list.
+    pub input_bytes: u64,
+}
+
+/// A receipt that passed every check, on its way into the store.
+#[derive(Debug, Clone)]
+pub struct Accept {
+    /// The task's job.
+    pub job: JobId,
+    /// The task's place in it.
+    pub index: u32,
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The encoded output list, where it is at most 64 KiB; a larger one is a
+    /// durable blob.
+    pub output: Option<Bytes>,
+    /// What the node's engine said of a trap.
+    pub hint: Option<String>,
+    /// When it came.
+    pub at_ms: u64,
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds now, or held already.
+    Done,
+    /// The job holds now, or held already.
+    Submitted,
+    /// The job is over, in this state.
+    Ended(JobState),
+    /// The receipt holds as this entry, now or since before.
+    Accepted {
+        /// The entry's number.
+        seq: u64,
+        /// The relay's signature over the Ack.
+        ack: Signature,
+        /// The same receipt was accepted before.
+        again: bool,
+        /// The job ended with it.
+        job_done: bool,
+    },
+    /// It breaks a rule and changed nothing.
+    Refused(Refusal),
+}
+
+/// The rule that a write breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// An owner of this name has a key already.
+    #[error("an owner of this name has a key already; revoke it first")]
+    OwnerExists,
+    /// No owner has this name.
+    #[error("no owner has this name")]
+    NoSuchOwner,
+    /// The owner's budget is smaller than what the job reserves.
+    #[error("the owner's budget is {balance} fuel")]
+    BudgetTooSmall {
+        /// What the owner has.
+        balance: u64,
+    },
+    /// No job has this id.
+    #[error("no job has this id")]
+    NoSuchJob,
+    /// The job is over.
+    #[error("the job is over")]
+    JobOver,
+    /// Another receipt was accepted for this lease or task.
+    #[error("another receipt was accepted for this task")]
+    TaskDone,
+}
+
+/// Rows of one accepted receipt, by its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedRow {
+    /// The lease it ended.
+    pub lease: LeaseId,
+    /// The node.
+    pub node: PublicKey,
+    /// Digest of the receipt's body.
+    pub receipt: Digest,
+    /// The entry's number.
+    pub seq: u64,
+    /// The relay's signature over the Ack.
+    pub ack: Signature,
+}

@@ -1,0 +1,108 @@
+-- Version 1. Entries are the facts; tables marked "derived" are functions of
+-- them (store/check.rs rebuilds and compares). The others hold what tasks are
+-- made of: no counts, no money.
+
+CREATE TABLE entries (
+    seq   INTEGER PRIMARY KEY,   -- from 1, without gaps
+    kind  INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- Derived.
+CREATE TABLE owners (
+    id       INTEGER PRIMARY KEY,   -- in order of their first entry
+    name     TEXT NOT NULL UNIQUE,
+    key_hash BLOB,                  -- SHA-256 of the live key; NULL when revoked
+    balance  INTEGER NOT NULL       -- fuel not reserved by a job
+) STRICT;
+CREATE UNIQUE INDEX owners_by_key ON owners (key_hash) WHERE key_hash IS NOT NULL;
+
+-- Derived.
+CREATE TABLE nodes (
+    key     BLOB PRIMARY KEY,
+    fuel    INTEGER NOT NULL,   -- of its accepted receipts
+    tasks   INTEGER NOT NULL,   -- accepted receipts
+    account BLOB                -- whose it is, if linked
+) STRICT, WITHOUT ROWID;
+
+-- Derived: the receipt that ended a lease.
+CREATE TABLE leases (
+    lease BLOB PRIMARY KEY,
+    seq   INTEGER NOT NULL,
+    job   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Derived: a job's results in order of arrival.
+CREATE TABLE results (
+    job INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    ack BLOB NOT NULL,          -- the relay's signature over the Ack
+    PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+-- state, done, failed, budget and spent are derived.
+CREATE TABLE jobs (
+    row        INTEGER PRIMARY KEY,
+    id         BLOB NOT NULL UNIQUE,
+    owner      INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    state      INTEGER NOT NULL,
+    template   TEXT NOT NULL,      -- api::NewJob without its tasks
+    admitted   BLOB NOT NULL,
+    admission  INTEGER NOT NULL,
+    module_bytes INTEGER NOT NULL,
+    first_task INTEGER NOT NULL,   -- tasks.id of its task 0; the others follow
+    tasks      INTEGER NOT NULL,
+    done       INTEGER NOT NULL,
+    failed     INTEGER NOT NULL,
+    budget     INTEGER NOT NULL,
+    spent      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_by_owner ON jobs (owner);
+CREATE INDEX jobs_running ON jobs (state) WHERE state = 0;
+
+-- result is derived.
+CREATE TABLE tasks (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL,
+    input       BLOB NOT NULL,
+    input_bytes INTEGER NOT NULL,
+    result      INTEGER,            -- entries.seq of its receipt
+    hint        TEXT                -- unsigned, from the node
+) STRICT;
+
+-- Output lists of at most 64 KiB, by the receipt that names them.
+CREATE TABLE outputs (
+    seq   INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- Input lists of at most 64 KiB.
+CREATE TABLE bodies (
+    digest BLOB PRIMARY KEY,
+    bytes  BLOB NOT NULL
+) STRICT;
+
+-- Blob files that something refers to; the sweep deletes the others.
+CREATE TABLE blobs (
+    digest BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE modules (
+    owner          INTEGER NOT NULL,
+    source         BLOB NOT NULL,
+    admitted       BLOB NOT NULL,
+    admission      INTEGER NOT NULL,
+    source_bytes   INTEGER NOT NULL,
+    admitted_bytes INTEGER NOT NULL,
+    memory_pages   INTEGER NOT NULL,
+    PRIMARY KEY (owner, source)
+) STRICT, WITHOUT ROWID;
+
+-- Input lists that an owner put.
+CREATE TABLE inputs (
+    owner  INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    bytes  INTEGER NOT NULL,        -- size; more than 64 KiB: a blob file
+    PRIMARY KEY (owner, digest)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,45 @@
+//! What a module may have at most. Below what every supported engine takes
+//! (the WebAssembly JavaScript interface, "Implementation-defined Limits"), so
+//! that an admitted module compiles everywhere.
+
+/// Function types.
+pub(super) const TYPES: u64 = 20_000;
+/// Imports; the same function may be imported more than once.
+pub(super) const IMPORTS: u64 = 256;
+/// Functions with a body.
+pub(super) const FUNCTIONS: u64 = 50_000;
+/// Bytes of one function's body, before admission.
+pub(super) const BODY: u64 = 2 * 1024 * 1024;
+/// Bytes of one function's body after admission: what engines take.
+pub(super) const ADMITTED_BODY: u64 = 7_654_321;
+/// Parameters, and results, of one function or block.
+pub(super) const PARAMS: u64 = 256;
+/// Locals of one function, parameters included.
+pub(super) const LOCALS: u64 = 10_000;
+/// Blocks open inside each other in one function.
+pub(super) const NESTING: u64 = 10_000;
+/// Locals times basic blocks of one function: what compiling it costs.
+pub(super) const LOCALS_BY_BLOCKS: u64 = 64_000_000;
+/// Targets of one `br_table`.
+pub(super) const BR_TABLE: u64 = 10_000;
+/// Globals.
+pub(super) const GLOBALS: u64 = 10_000;
+/// Tables.
+pub(super) const TABLES: u64 = 8;
+/// Elements a table has at first, and those it may grow to.
+pub(super) const TABLE_ELEMENTS: u64 = 100_000;
+/// Exports. All but two are dropped.
+pub(super) const EXPORTS: u64 = 50_000;
+/// Data segments, and element segments.
+pub(super) const SEGMENTS: u64 = 10_000;
+
+/// Bytes of stack that all frames of a run may have together, counted as
+/// docs/task-modules.md says. A Chromium worker overflows at about 490 KB
+/// (9,081 frames with one local, 12 frames with 5,000), so that this leaves
+/// more than half for the host, for JavaScript, and for what the count misses.
+pub(super) const STACK: u32 = 224 * 1024;
+/// What every frame is charged besides its values.
+pub(super) const FRAME: u64 = 64;
+/// Frames up to this size are free in functions that call nothing: at most
+/// one such frame exists at a time.
+pub(super) const LEAF_FRAME: u64 = 1024;

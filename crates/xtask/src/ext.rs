@@ -1,0 +1,201 @@
+//! `cargo xtask ext`: the Chrome extension in dist/chrome, from the wasm node,
+//! the extension's own files and the worker scripts.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::build;
+use crate::process::{TemporaryFolder, cargo_step, command, output, quiet};
+use crate::setup::{self, npm_folder};
+use crate::ui::{self, Step};
+
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The glue is NAME.js, the node NAME_bg.wasm: the extension's scripts load both.
+const NAME: &str = "grid";
+/// Folders whose files go into the extension under their own paths.
+const FOLDERS: [&str; 2] = ["extension", "worker-scripts"];
+/// What rustc's wasm32 target emits, so what binaryen may use.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-mutable-globals",
+    "--enable-multivalue",
+    "--enable-reference-types",
+];
+
+/// The size of the node, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) raw: u64,
+    pub(crate) gzip: u64,
+    pub(crate) brotli: u64,
+}
+
+/// The extension's folder, to be loaded unpacked.
+pub(crate) fn folder() -> PathBuf {
+    crate::root().join("dist/chrome")
+}
+
+pub(crate) fn run() -> Result<()> {
+    setup::run()?;
+    let sizes = build(LIMIT)?;
+    ui::line(format_args!(
+        "dist/chrome: wasm {} raw, {} gzip, {} brotli",
+        ui::bytes(sizes.raw),
+        ui::bytes(sizes.gzip),
+        ui::bytes(sizes.brotli)
+    ));
+    Ok(())
+}
+
+/// Builds the extension unless it is as its inputs make it.
+pub(crate) fn build(limit: Duration) -> Result<Sizes> {
+    let end = Instant::now() + limit;
+    let target = "wasm32-unknown-unknown";
+    let arguments = ["build", "--package", "grid-browser", "--profile", "wasm", "--target", target];
+    cargo_step("Build the node for the browser", &arguments, limit)?;
+
+    let module = build::target().join(target).join("wasm/grid_browser.wasm");
+    let node = std::fs::read(module).context("cargo built no wasm node")?;
+    let files = extension_files()?;
+    let inputs = fingerprint(&node, &files)?;
+    let stamp = crate::root().join("dist/chrome.json");
+    if let Some(sizes) = read_stamp(&stamp, &inputs) {
+        return Ok(sizes);
+    }
+
+    let mut step = Step::start("Assemble the extension");
+    // Built beside and moved in whole: a failure leaves no half an extension.
+    let beside = TemporaryFolder::within(&crate::root().join("dist"), "chrome")?;
+    for (path, contents) in &files {
+        write(&beside.path().join(path), contents)?;
+    }
+    step.progress("glue");
+    glue(&node, beside.path())?;
+    step.progress("wasm-opt");
+    let module = beside.path().join(format!("{NAME}_bg.wasm"));
+    optimise(&module, end.saturating_duration_since(Instant::now()))?;
+    let sizes = measure(&module)?;
+    if folder().exists() {
+        std::fs::remove_dir_all(folder()).context("can't replace dist/chrome")?;
+    }
+    std::fs::rename(beside.path(), folder()).context("can't move dist/chrome in place")?;
+    write_stamp(&stamp, &inputs, sizes)?;
+    step.done(&format!("wasm {} brotli", ui::bytes(sizes.brotli)));
+    Ok(sizes)
+}
+
+/// The files that go in as they are, by their path in the extension.
+fn extension_files() -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for name in FOLDERS {
+        read_folder(&crate::root().join(name), "", &mut files)?;
+    }
+    if !files.contains_key("manifest.json") {
+        bail!("extension/manifest.json is missing");
+    }
+    Ok(files)
+}
+
+fn read_folder(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            read_folder(&entry.path(), &format!("{path}/"), files)?;
+        } else if !name.ends_with(".md") {
+            let contents = std::fs::read(entry.path())?;
+            if files.insert(path.clone(), contents).is_some() {
+                bail!("two files want to be {path} in the extension");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Identifies what the extension is made of. No security hangs on it.
+fn fingerprint(node: &[u8], files: &BTreeMap<String, Vec<u8>>) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    node.hash(&mut hasher);
+    files.hash(&mut hasher);
+    FEATURES.hash(&mut hasher);
+    std::fs::read(npm_folder().join("package-lock.json"))?.hash(&mut hasher);
+    // How this file builds is an input, too.
+    include_str!("ext.rs").hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn read_stamp(stamp: &Path, inputs: &str) -> Option<Sizes> {
+    let stamp: Value = serde_json::from_slice(&std::fs::read(stamp).ok()?).ok()?;
+    let size = |key: &str| stamp[key].as_u64();
+    let sizes = Sizes { raw: size("raw")?, gzip: size("gzip")?, brotli: size("brotli")? };
+    (stamp["inputs"] == inputs && folder().join("manifest.json").is_file()).then_some(sizes)
+}
+
+fn write_stamp(stamp: &Path, inputs: &str, sizes: Sizes) -> Result<()> {
+    let Sizes { raw, gzip, brotli } = sizes;
+    let text = json!({"inputs": inputs, "raw": raw, "gzip": gzip, "brotli": brotli});
+    write(stamp, text.to_string().as_bytes())
+}
+
+fn write(path: &Path, contents: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, contents).with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The JavaScript that loads the node. Classic scripts: neither a service
+/// worker that calls importScripts nor a blob worker can import modules.
+fn glue(node: &[u8], folder: &Path) -> Result<()> {
+    Bindgen::new()
+        .input_bytes(NAME, node.to_vec())
+        .no_modules(true)?
+        .omit_default_module_path(true)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(folder)
+        .context("wasm-bindgen can't make the glue")
+}
+
+fn optimise(module: &Path, limit: Duration) -> Result<()> {
+    // Binaryen from npm; Debian's version breaks what wasm-bindgen made.
+    let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
+    wasm_opt.arg("-Oz").args(FEATURES).arg(module).arg("-o").arg(module);
+    quiet(&mut wasm_opt, limit, |_| {})
+}
+
+/// The module's size as it is and compressed, by Node.js.
+fn measure(module: &Path) -> Result<Sizes> {
+    let script = "const zlib = require('zlib'), wasm = require('fs').readFileSync(process.argv[1]);\
+                  console.log(JSON.stringify([wasm.length,\
+                  zlib.gzipSync(wasm, { level: 9 }).length, zlib.brotliCompressSync(wasm).length]))";
+    let text = output(command("node").args(["--eval", script]).arg(module))?;
+    let [raw, gzip, brotli] = serde_json::from_str(&text).context("node measured nothing")?;
+    Ok(Sizes { raw, gzip, brotli })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_input_counts() {
+        let files = |text: &[u8]| BTreeMap::from([("a.js".to_owned(), text.to_vec())]);
+        let first = fingerprint(b"wasm", &files(b"1")).unwrap();
+        assert_eq!(first, fingerprint(b"wasm", &files(b"1")).unwrap());
+        assert_ne!(first, fingerprint(b"wasm", &files(b"2")).unwrap());
+        assert_ne!(first, fingerprint(b"more", &files(b"1")).unwrap());
+    }
+}

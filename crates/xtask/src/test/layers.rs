@@ -1,0 +1,116 @@
+//! What each layer runs.
+
+use anyhow::Result;
+
+use super::counts::Counts;
+use super::{Deadline, native};
+use crate::process::{cargo, command, quiet, stream};
+use crate::ui::{self, Step};
+use crate::{build, ext, tidy as rules};
+
+pub(super) fn tidy(_: Deadline) -> Result<Counts> {
+    let report = rules::check()?;
+    report.lines.iter().for_each(ui::line);
+    let notes = if report.broken == 0 { Vec::new() } else { vec!["failed: tidy".to_owned()] };
+    Ok(Counts { passed: report.kept, failed: report.broken, skipped: 0, notes })
+}
+
+pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
+    let examples = "examples/Cargo.toml";
+    let checks: [(&str, &[&str]); 5] = [
+        ("formatting", &["fmt", "--all", "--check"]),
+        ("formatting of examples", &["fmt", "--all", "--check", "--manifest-path", examples]),
+        ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        (
+            "clippy for wasm",
+            &[
+                "clippy",
+                "--package",
+                "grid-browser",
+                "--target",
+                "wasm32-unknown-unknown",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        (
+            "clippy of examples",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--manifest-path",
+                examples,
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+    ];
+    let mut counts = Counts::default();
+    for (name, arguments) in checks {
+        let mut step = Step::start(name);
+        let mut cargo = cargo();
+        cargo
+            .args(arguments)
+            .env("CARGO_TERM_PROGRESS_WHEN", "always")
+            .env("CARGO_TERM_PROGRESS_WIDTH", "120");
+        let result = quiet(&mut cargo, deadline.left(), |line| {
+            if let Some(text) = crate::process::cargo_progress(line) {
+                step.progress(&text);
+            }
+        });
+        counts.check(name, result.is_ok());
+        match result {
+            Ok(()) => step.done(""),
+            Err(error) => {
+                drop(step);
+                ui::line(format_args!("{error:#}"));
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// The package of the tests across crates.
+const ACROSS: &str = "grid-tests";
+
+pub(super) fn unit(deadline: Deadline) -> Result<Counts> {
+    native::run(native::programs(deadline)?, |package| package != ACROSS, deadline)
+}
+
+pub(super) fn relay(deadline: Deadline) -> Result<Counts> {
+    native::run(native::programs(deadline)?, |package| package == ACROSS, deadline)
+}
+
+pub(super) fn examples(deadline: Deadline) -> Result<Counts> {
+    // The modules are run by the `grid` command.
+    native::programs(deadline)?;
+    build::examples(deadline.left())?;
+    let folder = crate::root().join("examples");
+    let arguments = ["build", "--workspace", "--bins", "--tests", native::MESSAGES];
+    let programs = native::build("Build the examples' tests", Some(&folder), &arguments, deadline)?;
+    native::run(&programs, |_| true, deadline)
+}
+
+pub(super) fn browser(deadline: Deadline) -> Result<Counts> {
+    native::programs(deadline)?;
+    ext::build(deadline.left())?;
+    node_runner("browser", &["tests/browser/run.mjs"], deadline)
+}
+
+/// Runs a script of our own that counts its tests in its last line.
+fn node_runner(name: &str, arguments: &[&str], deadline: Deadline) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let mut node = command("node");
+    node.args(arguments);
+    let status = stream(&mut node, deadline.left(), |line| {
+        ui::line(format_args!("  {line}"));
+        counts.read(name, line);
+    })?;
+    if !status.success() && counts.failed == 0 {
+        counts.check(&format!("{name}: the runner ended with {status}"), false);
+    }
+    Ok(counts)
+}
