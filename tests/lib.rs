@@ -1,1 +1,148 @@
-//! placeholder
+//! What the tests across crates share: a real relay, its owner, its metrics,
+//! and waiting with a bound.
+
+use anyhow::{Context, Result, ensure};
+use grid_client::{Client, OwnerKey};
+use grid_protocol::api::{JobInfo, NewJob};
+use grid_protocol::{Digest, SigningKey};
+use grid_relay::{Config, Relay, RelayHandle};
+use grid_testing::{NO_OP, Owner, small_job};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Longest time to wait for anything.
+pub const BOUND: Duration = Duration::from_secs(20);
+
+/// More fuel than any test uses.
+pub const BUDGET: u64 = 1 << 60;
+
+/// A relay in this process, over real sockets, with an owner.
+#[derive(Debug)]
+pub struct TestRelay {
+    handle: Option<RelayHandle>,
+    config: Config,
+    origin: String,
+    /// The owner's key, as text.
+    pub owner_key: String,
+    _data: tempfile::TempDir,
+}
+
+impl TestRelay {
+    /// A relay with its usual times.
+    pub async fn start() -> Result<Self> {
+        Self::with(|_| {}).await
+    }
+
+    /// A relay whose configuration the test changes.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let mut config = Config::for_test(data.path());
+        change(&mut config);
+        let handle = Relay::start(config.clone()).await?;
+        let owner_key = handle.add_owner("owner", BUDGET).await?;
+        let origin = handle.origin().to_owned();
+        config.listen = handle.address();
+        Ok(Self { handle: Some(handle), config, origin, owner_key, _data: data })
+    }
+
+    /// Where it listens.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        &self.config.data_dir
+    }
+
+    /// Ends it in order and starts it again: same data, same address.
+    pub async fn restart(&mut self) -> Result<()> {
+        if let Some(handle) = self.handle.take() {
+            handle.shutdown().await;
+        }
+        self.handle = Some(Relay::start(self.config.clone()).await?);
+        Ok(())
+    }
+
+    /// An owner over bare HTTP.
+    pub fn owner(&self) -> Owner {
+        Owner::new(&self.origin, &self.owner_key).expect("an HTTP client can be made")
+    }
+
+    /// An owner who checks what comes.
+    pub fn client(&self) -> Result<Client> {
+        Ok(Client::new(&self.origin, OwnerKey::new(&self.owner_key)?)?)
+    }
+
+    /// Submits a job of tasks that do nothing.
+    pub async fn submit(&self, name: &str, tasks: usize) -> Result<JobInfo> {
+        self.submit_job(|module| small_job(module, name, tasks)).await
+    }
+
+    /// Submits a job of the module that does nothing.
+    pub async fn submit_job(&self, job: impl FnOnce(Digest) -> NewJob) -> Result<JobInfo> {
+        let owner = self.owner();
+        let module = owner.submit_module(NO_OP.as_bytes()).await?;
+        owner.submit_job(&job(module.source)).await
+    }
+
+    /// A counter or gauge of `/metrics`; 0 where it was never counted. `name`
+    /// is as in the text, labels included.
+    pub async fn metric(&self, name: &str) -> Result<u64> {
+        metric(&self.origin, name).await
+    }
+
+    /// Waits until a metric has this value.
+    pub async fn wait_metric(&self, name: &str, value: u64) -> Result<()> {
+        eventually(&format!("{name} is {value}"), async || {
+            Ok(self.metric(name).await? == value)
+        })
+        .await
+    }
+}
+
+/// A counter or gauge of a relay's `/metrics`; 0 where it was never counted.
+pub async fn metric(origin: &str, name: &str) -> Result<u64> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let text = http.get(format!("{origin}/metrics")).send().await?.text().await?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(Ok(0), |value| Ok(value.trim().parse::<f64>()? as u64))
+}
+
+/// Waits until `holds`, asking again and again; fails after [`BOUND`].
+pub async fn eventually<F>(what: &str, mut holds: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<bool>>,
+{
+    let until = Instant::now() + BOUND;
+    while !holds().await? {
+        ensure!(Instant::now() < until, "not in time: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// A key for tests: same number, same key.
+pub fn key(number: u8) -> SigningKey {
+    SigningKey::from_seed([number; 32])
+}
+
+/// The relay's program, beside this test's. Cargo builds it first where cargo
+/// runs the test; `cargo xtask test` has built it.
+pub fn relay_program() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("tests lie in a target folder")?;
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut build = std::process::Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "grid-relay", "--bin", "grid-relay"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        ensure!(build.status()?.success(), "the relay's program can't be built");
+    }
+    let program = folder.join("grid-relay");
+    ensure!(program.exists(), "{} is not built", program.display());
+    Ok(program)
+}

@@ -80,7 +80,6 @@ pub enum FromWorker {
 
 /// A task to run.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
 pub struct Job {
     /// [`grid_protocol::Spec::encode`].
     #[n(0)]
@@ -98,7 +97,6 @@ pub struct Job {
 
 /// How a run ended, and what it took.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
 pub struct Finished {
     /// [`ExitReason::number`].
     #[n(0)]

@@ -6,7 +6,6 @@
 
 use crate::messages::{FromSupervisor, FromWorker, Job, ToSupervisor, ToWorker};
 use grid_protocol::LeaseId;
-use std::collections::BTreeMap;
 
 /// A worker of the frame; never used for two runs.
 pub type WorkerId = u32;
@@ -92,7 +91,8 @@ pub struct Supervisor {
     owed: (f64, f64),
     spare_wanted: bool,
     spare: Option<Spare>,
-    runs: BTreeMap<LeaseId, Run>,
+    /// In order of arrival. A few: a list is smaller than a map.
+    runs: Vec<(LeaseId, Run)>,
     last_worker: WorkerId,
     effects: Vec<Effect>,
 }
@@ -108,7 +108,7 @@ impl Supervisor {
             owed: (0.0, now),
             spare_wanted: true,
             spare: None,
-            runs: BTreeMap::new(),
+            runs: Vec::new(),
             last_worker: 0,
             effects: vec![Effect::BuildFrame],
         }
@@ -145,7 +145,7 @@ impl Supervisor {
     /// The frame can start workers.
     pub fn frame_up(&mut self, now: f64) {
         self.frame_since = None;
-        for run in self.runs.values_mut() {
+        for (_, run) in &mut self.runs {
             if let Run::Starting { worker, since, .. } = run {
                 *since = now;
                 self.effects.push(Effect::Spawn(*worker));
@@ -175,14 +175,15 @@ impl Supervisor {
         match message {
             ToSupervisor::Run(lease, job) => self.run(lease, job, now),
             ToSupervisor::Drop(lease) => {
-                if let Some(worker) = self.runs.remove(&lease).and_then(|run| run.worker()) {
+                if let Some(worker) = find(&mut self.runs, lease).and_then(|run| run.worker()) {
                     self.effects.push(Effect::Kill(worker));
                 }
+                self.runs.retain(|(id, _)| *id != lease);
                 self.fill_spare(now);
             }
             ToSupervisor::Pace(share) => self.pace(share, now),
             ToSupervisor::Seen(lease) => {
-                if let Some(Run::Ended { seen, .. }) = self.runs.get_mut(&lease) {
+                if let Some(Run::Ended { seen, .. }) = find(&mut self.runs, lease) {
                     *seen = true;
                 }
             }
@@ -210,7 +211,7 @@ impl Supervisor {
         match message {
             FromWorker::Ready => self.begin(lease, now),
             FromWorker::Progress(fuel) => {
-                if let Some(Run::Running { heard, pause, .. }) = self.runs.get_mut(&lease) {
+                if let Some(Run::Running { heard, pause, .. }) = find(&mut self.runs, lease) {
                     *heard = now;
                     if *pause != Pause::No {
                         *pause = Pause::Yes;
@@ -221,7 +222,7 @@ impl Supervisor {
                 }
             }
             FromWorker::Finished(mut finished) => {
-                if let Some(Run::Running { warm, .. }) = self.runs.get(&lease) {
+                if let Some(Run::Running { warm, .. }) = find(&mut self.runs, lease) {
                     finished.warm = *warm;
                 }
                 self.owed = (self.owed_now(now) + finished.owed_ms.clamp(0.0, START_MS), now);
@@ -252,8 +253,8 @@ impl Supervisor {
         let late = |since: f64| now - since > START_MS;
         let spare_late = self.spare.as_ref().is_some_and(|s| !s.ready && late(s.since));
         let run_late =
-            |run: &Run| matches!(run, Run::Starting { since, .. } if late(*since));
-        if spare_late || self.runs.values().any(run_late) {
+            |(_, run): &(LeaseId, Run)| matches!(run, Run::Starting { since, .. } if late(*since));
+        if spare_late || self.runs.iter().any(run_late) {
             return self.frame_gone(now);
         }
         let mut silent = Vec::new();
@@ -290,23 +291,23 @@ impl Supervisor {
     }
 
     fn run(&mut self, lease: LeaseId, job: Job, now: f64) {
-        if self.runs.contains_key(&lease) {
+        if find(&mut self.runs, lease).is_some() {
             return; // Asked twice, around a restart: it is held already.
         }
         match self.spare.take() {
             Some(spare) => {
                 let (worker, ready) = (spare.worker, spare.ready);
-                self.runs.insert(lease, Run::Starting { worker, job, since: spare.since });
+                self.runs.push((lease, Run::Starting { worker, job, since: spare.since }));
                 if ready {
                     self.begin(lease, now);
-                    if let Some(Run::Running { warm, .. }) = self.runs.get_mut(&lease) {
+                    if let Some(Run::Running { warm, .. }) = find(&mut self.runs, lease) {
                         *warm = true;
                     }
                 }
             }
             None => {
                 let worker = self.spawn();
-                self.runs.insert(lease, Run::Starting { worker, job, since: now });
+                self.runs.push((lease, Run::Starting { worker, job, since: now }));
             }
         }
         self.fill_spare(now);
@@ -314,7 +315,7 @@ impl Supervisor {
 
     /// The worker of a starting run is ready: hands it the job.
     fn begin(&mut self, lease: LeaseId, now: f64) {
-        let Some(run) = self.runs.get_mut(&lease) else { return };
+        let Some(run) = find(&mut self.runs, lease) else { return };
         if !matches!(run, Run::Starting { .. }) {
             return;
         }
@@ -333,7 +334,7 @@ impl Supervisor {
             return;
         }
         self.share = share;
-        for run in self.runs.values_mut() {
+        for (_, run) in &mut self.runs {
             if let Run::Running { worker, heard, pause, .. } = run {
                 *heard = now;
                 *pause = if share == 0 { Pause::Told(now) } else { Pause::No };
@@ -347,7 +348,7 @@ impl Supervisor {
     }
 
     fn end(&mut self, lease: LeaseId, message: FromSupervisor, now: f64) {
-        let Some(run) = self.runs.get_mut(&lease) else { return };
+        let Some(run) = find(&mut self.runs, lease) else { return };
         if let Some(worker) = run.worker() {
             self.effects.push(Effect::Kill(worker));
         }
@@ -366,9 +367,9 @@ impl Supervisor {
             return;
         }
         self.link = Link::Greeted;
-        let holding = self.runs.keys().copied().collect();
+        let holding = self.runs.iter().map(|(lease, _)| *lease).collect();
         self.effects.push(Effect::Node(FromSupervisor::Ready(holding)));
-        for run in self.runs.values() {
+        for (_, run) in &self.runs {
             if let Run::Ended { message, .. } = run {
                 self.effects.push(Effect::Node(message.clone()));
             }
@@ -397,13 +398,17 @@ impl Supervisor {
     }
 
     fn workers(&self) -> Vec<(LeaseId, WorkerId)> {
-        let worker = |(lease, run): (&LeaseId, &Run)| Some((*lease, run.worker()?));
+        let worker = |(lease, run): &(LeaseId, Run)| Some((*lease, run.worker()?));
         self.runs.iter().filter_map(worker).collect()
     }
 
     fn lease_of(&self, worker: WorkerId) -> Option<LeaseId> {
         self.workers().into_iter().find(|(_, w)| *w == worker).map(|(lease, _)| lease)
     }
+}
+
+fn find(runs: &mut [(LeaseId, Run)], lease: LeaseId) -> Option<&mut Run> {
+    runs.iter_mut().find(|(id, _)| *id == lease).map(|(_, run)| run)
 }
 
 impl Run {

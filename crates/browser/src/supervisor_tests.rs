@@ -52,10 +52,7 @@ fn starts_when_frame_and_node_are_there() {
 fn a_worker_never_gets_two_runs() {
     let mut s = ready();
     s.node(ToSupervisor::Run(A, job()), 1.0);
-    assert_eq!(
-        s.effects(),
-        [Effect::Worker(1, ToWorker::Run(job(), 100, 0.0)), Effect::Spawn(2)]
-    );
+    assert_eq!(s.effects(), [Effect::Worker(1, ToWorker::Run(job(), 100, 0.0)), Effect::Spawn(2)]);
     s.node(ToSupervisor::Run(A, job()), 1.0);
     assert_eq!(s.effects(), []);
     s.node(ToSupervisor::Run(B, job()), 2.0);
@@ -67,10 +64,7 @@ fn a_worker_never_gets_two_runs() {
 
     s.worker(1, FromWorker::Finished(finished(7)), 4.0);
     let warm = Finished { warm: true, ..finished(7) };
-    assert_eq!(
-        s.effects(),
-        [Effect::Kill(1), Effect::Node(FromSupervisor::Finished(A, warm))]
-    );
+    assert_eq!(s.effects(), [Effect::Kill(1), Effect::Node(FromSupervisor::Finished(A, warm))]);
     s.worker(2, FromWorker::Finished(finished(8)), 5.0);
     assert_eq!(
         s.effects(),

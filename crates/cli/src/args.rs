@@ -20,6 +20,9 @@ Settings come from flags, then the environment (GRID_RELAY, GRID_KEY), then the
 file that `grid login` writes ($XDG_CONFIG_HOME/grid/config.toml, by default
 ~/.config/grid/config.toml).";
 
+/// Heading of `submit`'s options for the job as a whole.
+const THE_JOB: &str = "The job";
+
 /// Submit tasks to a Grid relay, follow them, and check the results.
 #[derive(Debug, Parser)]
 #[command(name = "grid", version, max_term_width = 100, after_long_help = EXIT_CODES)]
@@ -97,9 +100,9 @@ pub(crate) struct TaskArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  grid run wordfreq.wasm --input chapter.txt --arg --top --arg 10
-  grid run tiles.wasm --input tile-0.json --out picture/
-  sort words.txt | grid run wordfreq.wasm --input - --json")]
+  grid run word-frequencies.wasm --input chapter-01.txt --arg --top --arg 10
+  grid run mandelbrot.wasm --input tile-0.txt --out tile-0/
+  sort words.txt | grid run word-frequencies.wasm --input - --json")]
 pub(crate) struct RunArgs {
     /// The task module: WebAssembly for WASI preview 1 (wasm32-wasip1)
     pub(crate) module: PathBuf,
@@ -139,25 +142,25 @@ pub(crate) struct LoginArgs {}
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  grid submit wordfreq.wasm --input texts/ --watch --out results/
-  grid submit wordfreq.wasm --input a.txt --input b.txt --arg --top --arg 10
-  grid submit stats.wasm --input parts/ --file rules.csv=./rules.csv --fuel 5G --json")]
+  grid submit word-frequencies.wasm --input texts/ --watch --out results/
+  grid submit word-frequencies.wasm --input a.txt --input b.txt --arg --top --arg 10
+  grid submit csv-stats.wasm --input parts/ --file units.csv=./units.csv --fuel 5G --json")]
 pub(crate) struct SubmitArgs {
     /// The task module: WebAssembly for WASI preview 1 (wasm32-wasip1)
     pub(crate) module: PathBuf,
     /// A file (one task), or a folder (one task for each file in it, not recursive); repeat it
-    #[arg(long = "input", value_name = "PATH", required = true)]
+    #[arg(long = "input", value_name = "PATH", required = true, help_heading = THE_JOB)]
     pub(crate) inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) task: TaskArgs,
     /// Fuel that the whole job may use [default: the tasks' limits together]
-    #[arg(long, value_name = "FUEL")]
+    #[arg(long, value_name = "FUEL", help_heading = THE_JOB)]
     pub(crate) budget: Option<Fuel>,
     /// A name for the job [default: the module's file name]
-    #[arg(long)]
+    #[arg(long, help_heading = THE_JOB)]
     pub(crate) name: Option<String>,
     /// Follow the job until it is over, with a progress bar
-    #[arg(long)]
+    #[arg(long, help_heading = THE_JOB)]
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) out: OutArgs,
@@ -227,8 +230,8 @@ pub(crate) struct CancelArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  grid verify results/chapter.txt/receipt.json
-  grid verify results/chapter.txt/receipt.json --module wordfreq.wasm --input chapter.txt
+  grid verify results/chapter-01.txt/receipt.json
+  grid verify results/chapter-01.txt/receipt.json --module word-frequencies.wasm --input chapter-01.txt
   grid verify receipt.json --relay-key 5d3c... --json")]
 pub(crate) struct VerifyArgs {
     /// The receipt.json that `grid submit --out` or `grid results --out` wrote

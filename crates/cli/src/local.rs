@@ -20,18 +20,20 @@ pub(crate) struct Module {
 /// Version of admission that [`admit`] makes.
 pub(crate) const VERSION: u16 = ADMISSION;
 
+/// The relay's code for a module that admission refuses.
+const REFUSED: &str = "module_refused";
+
 /// Admits a module as the relay does.
 pub(crate) fn admit(source: &[u8]) -> Result<Module, Failure> {
+    if !source.starts_with(b"\0asm") {
+        return Err(Failure::new(Exit::Refused, REFUSED, "the module is not WebAssembly").hint(
+            "build it for WASI preview 1: in Rust with \
+             `cargo build --release --target wasm32-wasip1`",
+        ));
+    }
     let admitted = grid_sandbox::admit(source).map_err(|error| {
-        let failure = Failure::new(Exit::Refused, "module_refused", error.to_string());
-        if source.starts_with(b"\0asm") {
-            failure.hint("docs/task-modules.md says what a task module may be")
-        } else {
-            failure.hint(
-                "this is not WebAssembly: build the module for WASI preview 1, \
-                 in Rust with `cargo build --release --target wasm32-wasip1`",
-            )
-        }
+        Failure::new(Exit::Refused, REFUSED, error.to_string())
+            .hint("docs/task-modules.md says what a task module may be")
     })?;
     Ok(Module {
         source: Digest::of(source),

@@ -55,9 +55,12 @@ fn wait(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Fa
 fn usage(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|arg| arg == "--json");
     if error.use_stderr() && json {
+        // The first paragraph says what is wrong; the rest is for people.
         let text = error.render().to_string();
-        let text = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
-        let failure = Failure::usage(text);
+        let text = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let failure =
+            Failure::usage(words.join(" ")).hint("`grid help` lists commands and options");
         failure.report(true);
         return ExitCode::from(failure.exit() as u8);
     }

@@ -67,7 +67,7 @@ impl Engine {
             .wasm_features(WasmFeatures::WASM3.difference(used), false)
             .wasm_features(used, true)
             .max_wasm_stack(STACK)
-            .wasm_backtrace(false)
+            .wasm_backtrace_max_frames(None)
             .wasm_backtrace_details(WasmBacktraceDetails::Disable);
         let engine = wasmtime::Engine::new(&config).map_err(device)?;
         let linker = Arc::new(guest::linker(&engine).map_err(device)?);
@@ -163,3 +163,6 @@ fn trap_text(error: &wasmtime::Error) -> Option<&'static str> {
 fn device(error: wasmtime::Error) -> EngineError {
     EngineError::Device(format!("{error:#}"))
 }
+
+#[cfg(test)]
+mod tests;

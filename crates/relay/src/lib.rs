@@ -2,10 +2,32 @@
 //! accepted facts as entries, and serves owners over HTTP.
 //!
 //! Tests embed it: [`Relay::start`] binds, recovers and serves.
+//!
+//! Data path: a node's socket ([`session`]) checks a result and hands it to the
+//! one writer thread ([`writer`]), which commits what waits in one transaction
+//! of the [`store`]; then memory follows ([`state`], [`core`]): the lease is
+//! completed, free slots get new leases, the node its acknowledgement.
+//! Nothing is acknowledged before it is durable.
+#![allow(rustdoc::private_intra_doc_links, reason = "the overview names private modules")]
 
+mod api;
+mod bodies;
 mod config;
+mod core;
+mod error;
+mod job;
+mod metrics;
+mod network;
+mod operator;
+mod outbox;
+mod receipt;
 mod server;
+mod session;
+mod socket;
+mod state;
 pub mod store;
+mod writer;
 
 pub use config::Config;
+pub use operator::{OperatorError, add_owner, check_store, owners, revoke_owner};
 pub use server::{Relay, RelayError, RelayHandle};

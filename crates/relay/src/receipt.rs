@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use grid_protocol::{
-    Digest, ExitReason, Files, PublicKey, Receipt, RejectCode, RunResult, Side, Spec,
+    Digest, ExitReason, Files, LeaseId, PublicKey, Receipt, RejectCode, RunResult, Side, Spec,
     UnverifiedReceipt, limits,
 };
 
@@ -29,17 +29,19 @@ pub(crate) struct Checked {
 }
 
 impl Claim {
+    /// On error: the lease it named (zero when that can't be read), and why.
     pub(crate) fn new(
         result: RunResult,
         relay: PublicKey,
         node: PublicKey,
-    ) -> Result<Self, RejectCode> {
-        let receipt = result.unverified().map_err(|_| RejectCode::Malformed)?;
+    ) -> Result<Self, (LeaseId, RejectCode)> {
+        let malformed = |_| (LeaseId([0; 16]), RejectCode::Malformed);
+        let receipt = result.unverified().map_err(malformed)?;
         if receipt.body.relay != relay {
-            return Err(RejectCode::Relay);
+            return Err((receipt.body.lease, RejectCode::Relay));
         }
         if receipt.body.node != node {
-            return Err(RejectCode::Node);
+            return Err((receipt.body.lease, RejectCode::Node));
         }
         Ok(Self { receipt, output: result.output, hint: result.hint })
     }
@@ -117,7 +119,7 @@ pub(crate) fn words(code: RejectCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use grid_protocol::{LeaseId, ReceiptBody, SigningKey, api::NewJob};
+    use grid_protocol::{ReceiptBody, SigningKey, api::NewJob};
 
     fn spec() -> Spec {
         let job: NewJob = serde_json::from_value(serde_json::json!({
@@ -168,6 +170,7 @@ mod tests {
             result.signature = node.sign(&result.receipt);
         }
         let checked = Claim::new(result, relay.public(), node.public())
+            .map_err(|(_, code)| code)
             .and_then(|claim| claim.check(&spec, uploaded));
         assert_eq!(checked.as_ref().map(|_| ()).map_err(|code| *code), expect);
         if let Ok(Checked { hint: Some(hint), .. }) = checked {

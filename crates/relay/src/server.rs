@@ -1,11 +1,34 @@
 //! Starting and stopping a relay.
 
-use crate::Config;
-use axum::{Router, routing::get};
-use grid_protocol::PublicKey;
+use crate::operator::{self, OperatorError, Paths};
+use crate::state::Shared;
+use crate::store::{Blobs, Reads, SqliteStore, Store, StoreError};
+use crate::writer::{self, Writer};
+use crate::{Config, api};
+use grid_protocol::{PublicKey, RefuseCode, SigningKey};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+/// How often leases are looked at for having expired.
+const TICK: Duration = Duration::from_millis(100);
+/// How often blob files that nothing refers to are deleted, and how old they
+/// must be: uploads whose receipt never came.
+const SWEEP: Duration = Duration::from_secs(3600);
+/// A client that takes longer to send a request's head is disconnected.
+const HEAD: Duration = Duration::from_secs(15);
+/// Connections beyond node sockets.
+const HTTP_CONNECTIONS: usize = 1024;
+/// How long a shutdown waits for what is pending.
+const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Why a relay could not start, or an operator's command failed.
 #[derive(Debug, Error)]
@@ -17,45 +40,78 @@ pub enum RelayError {
         /// What was tried.
         what: String,
         /// What came of it.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// The store could not be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob folder could not be opened.
+    #[error(transparent)]
+    Blobs(#[from] crate::store::BlobError),
+    /// Something about owners.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+}
+
+pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> RelayError {
+    let what = what.into();
+    move |source| RelayError::Io { what, source }
 }
 
 /// A relay, before it was started.
 #[derive(Debug)]
 pub struct Relay;
 
-/// A running relay. Dropping it leaves the relay running until the runtime
-/// ends; `shutdown` ends it in order.
+/// A running relay. [`RelayHandle::shutdown`] ends it in order; dropping it
+/// leaves it running for as long as the runtime does.
 #[derive(Debug)]
 pub struct RelayHandle {
     address: SocketAddr,
-    origin: String,
-    key: PublicKey,
-    stop: watch::Sender<bool>,
-    served: tokio::task::JoinHandle<()>,
+    shared: Arc<Shared>,
+    writing: std::thread::JoinHandle<()>,
 }
 
 impl Relay {
-    /// Opens the store, recovers, binds and serves.
+    /// Opens the store, recovers what a crash or shutdown left unfinished,
+    /// binds, and serves. Once this returns, connections are accepted.
     pub async fn start(config: Config) -> Result<RelayHandle, RelayError> {
-        let listener = tokio::net::TcpListener::bind(config.listen)
+        Self::start_with(config, |store| store).await
+    }
+
+    /// The same, with a store that `wrap` makes of the relay's own: for tests
+    /// of what happens when a store fails.
+    pub async fn start_with(
+        config: Config,
+        wrap: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
+    ) -> Result<RelayHandle, RelayError> {
+        let (paths, key, store, blobs, config) = tokio::task::spawn_blocking(move || {
+            let paths = Paths::create(&config.data_dir)?;
+            let key = operator::relay_key(&paths)?;
+            let store = SqliteStore::open(&paths.database, key.clone())?;
+            let blobs = Blobs::open(&paths.blobs, config.max_blob_bytes)?;
+            Ok::<_, RelayError>((paths, key, wrap(Box::new(store)), blobs, config))
+        })
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+
+        let what = format!("can't listen on {}", config.listen);
+        let listener = TcpListener::bind(config.listen).await.map_err(io_error(what))?;
+        let address = listener.local_addr().map_err(io_error("can't listen"))?;
+        let origin = config.origin.clone().unwrap_or_else(|| format!("http://{address}"));
+        let (writer, queue) = Writer::channel();
+        let reads = Reads::new(&paths.database);
+        let shared = Arc::new(Shared::new(config, &key, origin, writer, reads, blobs));
+        let recovering = shared.clone();
+        tokio::task::spawn_blocking(move || recovering.recover())
             .await
-            .map_err(|source| RelayError::Io { what: "can't listen".into(), source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| RelayError::Io { what: "can't listen".into(), source })?;
-        let (stop, mut stopped) = watch::channel(false);
-        let app = Router::new().route("/healthz", get(|| async { "ok" }));
-        let served = tokio::spawn(async move {
-            let _ = axum::serve(listener, app)
-                .with_graceful_shutdown(async move {
-                    let _ = stopped.wait_for(|stop| *stop).await;
-                })
-                .await;
-        });
-        let origin = config.origin.unwrap_or_else(|| format!("http://{address}"));
-        Ok(RelayHandle { address, origin, key: PublicKey([0; 32]), stop, served })
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let writing = writer::spawn(store, queue, Arc::downgrade(&shared))
+            .map_err(io_error("can't start the writer's thread"))?;
+        tokio::spawn(tick(shared.clone()));
+        tokio::spawn(sweep(shared.clone()));
+        tokio::spawn(accept(listener, shared.clone()));
+        tracing::info!(relay = %shared.relay, "the relay serves");
+        Ok(RelayHandle { address, shared, writing })
     }
 }
 
@@ -67,22 +123,124 @@ impl RelayHandle {
 
     /// The origin that nodes sign when they join.
     pub fn origin(&self) -> &str {
-        &self.origin
+        &self.shared.origin
     }
 
     /// The relay's key.
     pub fn key(&self) -> PublicKey {
-        self.key
+        self.shared.relay
     }
 
     /// Adds an owner with this budget in fuel; gives back the owner's key.
-    pub async fn add_owner(&self, _name: &str, _budget: u64) -> Result<String, RelayError> {
-        Ok("grid_".into())
+    pub async fn add_owner(&self, name: &str, budget: u64) -> Result<String, RelayError> {
+        let (key, write) = operator::new_owner(name, budget)?;
+        let request = writer::Request { write, then: writer::Then::Nothing };
+        let outcome = self.shared.writer.ask(request).await;
+        operator::done(outcome.map_err(|_| OperatorError::Closed)?)?;
+        Ok(key)
     }
 
-    /// Refuses new work, lets pending commits finish, closes sockets.
+    /// Gives and takes no more work, waits until pending results are durable
+    /// and acknowledged, tells nodes, closes everything.
     pub async fn shutdown(self) {
-        let _ = self.stop.send(true);
-        let _ = self.served.await;
+        let shared = self.shared;
+        shared.stopping.store(true, Ordering::Relaxed);
+        tracing::info!("the relay stops");
+        // A store that failed can't take what is pending: nodes keep it.
+        let _ = timeout(SHUTDOWN, shared.writer.drained()).await;
+        shared.core().close_all(RefuseCode::Closing);
+        shared.stop.send_replace(true);
+        shared.tracker.close();
+        let _ = timeout(SHUTDOWN, shared.tracker.wait()).await;
+        // Results that came while sockets closed are committed before this.
+        shared.writer.stop().await;
+        let writing = self.writing;
+        let ended = tokio::task::spawn_blocking(move || writing.join());
+        let _ = timeout(SHUTDOWN, ended).await;
+        tracing::info!("the relay stopped");
     }
 }
+
+async fn tick(shared: Arc<Shared>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stop = shared.stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => shared.tick(),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Deletes blob files of uploads whose receipt never came.
+async fn sweep(shared: Arc<Shared>) {
+    let mut ticks = interval(SWEEP);
+    let mut stop = shared.stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let (reads, blobs) = (shared.reads.clone(), shared.blobs.clone());
+        let swept = tokio::task::spawn_blocking(move || operator::sweep(&reads, &blobs, SWEEP));
+        match swept.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(deleted)) => tracing::info!(deleted, "blobs that nothing refers to are gone"),
+            Ok(Err(error)) => tracing::error!(%error, "the sweep of blobs failed"),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let app = TowerToHyperService::new(api::router(shared.clone()));
+    let room = Arc::new(Semaphore::new(shared.config.max_sockets + HTTP_CONNECTIONS));
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, mostly: what is open goes on.
+                tracing::warn!(%error, "a connection can't be accepted");
+                sleep(TICK).await;
+                continue;
+            }
+        };
+        // Beyond the bound a connection is closed at once.
+        let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+        let (app, shared) = (app.clone(), shared.clone());
+        let tracker = shared.tracker.clone();
+        tracker.spawn(async move {
+            serve(stream, app, shared).await;
+            drop(permit);
+        });
+    }
+}
+
+type App = TowerToHyperService<axum::Router>;
+
+async fn serve(stream: TcpStream, app: App, shared: Arc<Shared>) {
+    // Messages are gathered before they are written; waiting for more only
+    // costs time. A socket that can't be set is broken, and read as such.
+    let _ = stream.set_nodelay(true);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), app)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let mut stop = shared.stop.subscribe();
+    // Errors are the peer's: a connection that broke, or was not HTTP.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+

@@ -321,6 +321,17 @@ impl Scheduler {
         over
     }
 
+    /// Nobody could reach the relay's store for a while: every deadline starts
+    /// anew. O(n).
+    pub fn renew(&mut self, now: u64) {
+        let standing: Vec<_> = self.leases.iter().map(|(id, held)| (*id, held.node)).collect();
+        for (id, node) in standing {
+            let online = self.nodes.get(&node).is_some_and(|node| node.online);
+            let time = if online { self.settings.lease_ms } else { self.settings.grace_ms };
+            self.set_deadline(id, now + time);
+        }
+    }
+
     /// Matches free slots and waiting tasks. `new_lease` gives fresh random
     /// ids.
     pub fn dispatch(&mut self, now: u64, mut new_lease: impl FnMut() -> LeaseId) -> Decisions {

@@ -2,15 +2,21 @@
 //! or a swarm of thousands), a raw peer for hostile tests, and a clock that
 //! tests move by hand. Nothing here ships.
 
+mod bench;
 mod clock;
 mod driver;
 mod executor;
+mod owner;
+mod process;
 mod scripted;
 mod socket;
 mod swarm;
 
+pub use bench::{BenchConfig, Figures, bench_relay};
 pub use clock::FakeClock;
 pub use driver::{NodeHandle, NodeSetup, start_node};
 pub use executor::{Executor, Task, echo};
+pub use owner::{NO_OP, Owner, small_job};
+pub use process::RelayProcess;
 pub use scripted::{Challenge, ScriptedNode, result_message};
 pub use swarm::{Swarm, SwarmConfig, SwarmError, is_loopback};

@@ -6,9 +6,7 @@ use grid_protocol::{Digest, LeaseId, LeaseToken};
 use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Cache, CacheStorage, ReadableStreamDefaultReader, RequestInit, Response,
-};
+use web_sys::{Cache, CacheStorage, ReadableStreamDefaultReader, RequestInit, Response};
 
 /// Name of the cache, and the address under which it keeps a digest. Nothing
 /// is ever asked of that address.

@@ -2,7 +2,7 @@
 
 use super::words;
 use grid_node::{SavedLease, Settings};
-use grid_protocol::SigningKey;
+use grid_protocol::{Digest, LeaseId, LeaseToken, PublicKey, SigningKey, Spec};
 use js_sys::{Object, Reflect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,13 +47,13 @@ pub(crate) fn to_js<T: Serialize>(value: &T) -> Result<JsValue, String> {
 pub(crate) async fn key() -> Result<SigningKey, String> {
     let stored: Option<String> = read(local_get(SEED).await, SEED);
     // A digest has the same shape: 32 bytes as hexadecimal digits.
-    let stored = stored.and_then(|text| text.parse::<grid_protocol::Digest>().ok());
+    let stored = stored.and_then(|text| text.parse::<Digest>().ok());
     if let Some(seed) = stored {
         return Ok(SigningKey::from_seed(seed.0));
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
-    let items = item(SEED, &grid_protocol::Digest(seed))?;
+    let items = item(SEED, &Digest(seed))?;
     local_set(&items).await.map_err(|error| words(&error))?;
     Ok(SigningKey::from_seed(seed))
 }
@@ -71,10 +71,30 @@ pub(crate) async fn save_settings(settings: &Settings) -> Result<(), String> {
 /// The leases held when the service worker last stopped, in this session of
 /// the browser.
 pub(crate) async fn leases() -> Vec<SavedLease> {
-    read(session_get(LEASES).await, LEASES).unwrap_or_default()
+    let stored: Vec<String> = read(session_get(LEASES).await, LEASES).unwrap_or_default();
+    stored.iter().filter_map(|text| unpack(&hex::decode(text).ok()?)).collect()
 }
 
 /// Keeps the leases held now.
 pub(crate) async fn save_leases(leases: &[SavedLease]) -> Result<(), String> {
-    session_set(&item(LEASES, &leases)?).await.map(|_| ()).map_err(|error| words(&error))
+    let packed: Vec<String> = leases.iter().map(|lease| hex::encode(pack(lease))).collect();
+    session_set(&item(LEASES, &packed)?).await.map(|_| ()).map_err(|error| words(&error))
+}
+
+/// Lease, token, relay, spec: the spec's bytes are canonical, and a codec for
+/// its fields in JavaScript would be larger than this.
+fn pack(lease: &SavedLease) -> Vec<u8> {
+    [&lease.lease.0[..], &lease.token.0, &lease.relay.0, &lease.spec.encode()].concat()
+}
+
+fn unpack(bytes: &[u8]) -> Option<SavedLease> {
+    let (lease, rest) = bytes.split_first_chunk()?;
+    let (token, rest) = rest.split_first_chunk()?;
+    let (relay, spec) = rest.split_first_chunk()?;
+    Some(SavedLease {
+        lease: LeaseId(*lease),
+        token: LeaseToken(*token),
+        relay: PublicKey(*relay),
+        spec: Spec::decode(spec).ok()?,
+    })
 }

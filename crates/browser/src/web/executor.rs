@@ -67,7 +67,9 @@ pub fn execute(port: MessagePort) {
     let on_message = move |message| match message {
         ToWorker::Run(job, share, owed) if !started => {
             started = true;
-            run.borrow_mut().pace = Pace::new(share, owed, performance_now());
+            let now = performance_now();
+            run.borrow_mut().pace = Pace::new(share, owed, now);
+            (run.borrow_mut().yielded, run.borrow_mut().told) = (now, now);
             let run = run.clone();
             spawn_local(async move {
                 let ended = execute_job(&run, job).await;
@@ -194,9 +196,10 @@ fn import_object(run: &Shared, module: &Module) -> Result<Imports, String> {
                 });
             }
             (names::GRID, names::REFILL) => {
-                let refill = Closure::<dyn FnMut(i64) -> Result<JsValue, JsValue>>::new(
-                    move |remaining| refill(&run, remaining),
-                );
+                let refill =
+                    Closure::<dyn FnMut(i64) -> Result<JsValue, JsValue>>::new(move |remaining| {
+                        refill(&run, remaining)
+                    });
                 imports.suspending(&import, refill);
             }
             (names::GRID, names::GROW) => imports.variadic(&import, move |arguments: Array| {

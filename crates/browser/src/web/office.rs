@@ -7,7 +7,6 @@ use crate::supervisor::{Effect, Supervisor, TICK_MS, WorkerId};
 use gloo::timers::callback::Interval;
 use js_sys::{Array, Function, Object, Reflect};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageChannel, MessageEvent, MessagePort};
@@ -24,7 +23,7 @@ struct Inner {
     wake_node: Function,
     frame: RefCell<Option<FramePort>>,
     node: RefCell<Option<Port>>,
-    workers: RefCell<BTreeMap<WorkerId, Port>>,
+    workers: RefCell<Vec<(WorkerId, Port)>>,
     ticks: RefCell<Option<Interval>>,
 }
 
@@ -101,11 +100,12 @@ impl Inner {
             Effect::BuildFrame => self.build(),
             Effect::Spawn(worker) => self.spawn(worker),
             Effect::Kill(worker) => {
-                self.workers.borrow_mut().remove(&worker);
+                self.workers.borrow_mut().retain(|(id, _)| *id != worker);
                 self.tell_frame("kill", worker, &Array::new());
             }
             Effect::Worker(worker, message) => {
-                if let Some(port) = self.workers.borrow().get(&worker) {
+                let workers = self.workers.borrow();
+                if let Some((_, port)) = workers.iter().find(|(id, _)| *id == worker) {
                     port.send(&message);
                 }
             }
@@ -151,7 +151,7 @@ impl Inner {
         let inner = self.clone();
         let on_message = move |message| inner.with(|s, now| s.worker(worker, message, now));
         let port = Port::new(channel.port1(), on_message, || {});
-        self.workers.borrow_mut().insert(worker, port);
+        self.workers.borrow_mut().push((worker, port));
         self.tell_frame("spawn", worker, &Array::of1(&channel.port2()));
     }
 

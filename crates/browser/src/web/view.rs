@@ -3,7 +3,6 @@
 use grid_node::{Settings, State, Status, Why};
 use grid_protocol::{LeaseId, PublicKey, limits};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
 
 /// Samples kept of each figure.
 const SAMPLES: usize = 64;
@@ -64,29 +63,30 @@ pub(crate) struct Figures {
     pub(crate) ready_ms: f64,
     /// From a lease's message to its result's message, without the time inside
     /// the module; with a spare worker, and without. The newest last.
-    overhead_ms: VecDeque<f64>,
-    overhead_cold_ms: VecDeque<f64>,
+    overhead_ms: Vec<f64>,
+    overhead_cold_ms: Vec<f64>,
     /// When each lease came.
     #[serde(skip)]
-    came: BTreeMap<LeaseId, f64>,
+    came: Vec<(LeaseId, f64)>,
 }
 
 impl Figures {
     /// A lease came (the first call for it counts).
     pub(crate) fn came(&mut self, lease: LeaseId, at: f64) {
-        if self.came.len() > SAMPLES {
-            self.came.clear(); // Leases that were given back.
+        if self.came.iter().all(|(other, _)| *other != lease) {
+            self.came.truncate(SAMPLES); // Leases that were given back.
+            self.came.insert(0, (lease, at));
         }
-        self.came.entry(lease).or_insert(at);
     }
 
     /// Its result was sent.
     pub(crate) fn sent(&mut self, lease: LeaseId, at: f64, module_ms: f64, warm: bool) {
-        let Some(came) = self.came.remove(&lease) else { return };
+        let Some(index) = self.came.iter().position(|(other, _)| *other == lease) else { return };
+        let (_, came) = self.came.remove(index);
         let samples = if warm { &mut self.overhead_ms } else { &mut self.overhead_cold_ms };
         if samples.len() == SAMPLES {
-            samples.pop_front();
+            samples.remove(0);
         }
-        samples.push_back(at - came - module_ms);
+        samples.push(at - came - module_ms);
     }
 }

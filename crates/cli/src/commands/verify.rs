@@ -37,6 +37,16 @@ pub(crate) fn verify(global: &Global, args: &VerifyArgs) -> Result<Exit, Failure
         let why = "not checked: there is no stdout, stderr or out/ beside the receipt";
         replace(&mut report, Step::skipped(Check::Output, why));
     }
+    if file.relay != result.receipt.body.relay {
+        let (file, made) = (file.relay, result.receipt.body.relay);
+        replace(
+            &mut report,
+            Step::failed(
+                Check::Relay,
+                format!("the file names {file}, the receipt was made for {made}"),
+            ),
+        );
+    }
     report.steps.extend(again(global, &file, source.as_deref(), input));
     print(global, &file, &report)?;
     Ok(if report.passed() { Exit::Ok } else { Exit::NotVerified })

@@ -60,6 +60,16 @@ impl Blobs {
         Ok(blobs)
     }
 
+    /// The folder of a relay that may be running: for reading only.
+    pub(crate) fn existing(folder: &Path) -> Self {
+        Self(Arc::new(Inner {
+            folder: folder.into(),
+            max_bytes: 0,
+            used: AtomicU64::new(0),
+            temporary: AtomicU64::new(0),
+        }))
+    }
+
     /// Keeps `bytes`, whose SHA-256 the caller knows to be `digest`.
     ///
     /// When this returns `Ok` the blob is durable under its name. After an

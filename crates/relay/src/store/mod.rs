@@ -9,7 +9,7 @@ mod blobs;
 mod check;
 mod entry;
 mod reads;
-mod rows;
+pub(crate) mod rows;
 mod sqlite;
 
 pub use blobs::{BlobError, Blobs};

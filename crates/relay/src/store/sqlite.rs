@@ -337,9 +337,12 @@ impl Batch<'_> {
             .execute(params![body.lease.0, seq, counts.row])?;
         if fresh == 0 {
             return Ok(match accepted_by_lease(self.tx, body.lease)? {
-                Some(row) if row.receipt == accept.receipt.digest() => {
-                    Outcome::Accepted { seq: row.seq, ack: row.ack, again: true, job_done: false }
-                }
+                Some(row) if row.receipt == accept.receipt.digest() => Outcome::Accepted {
+                    seq: row.seq,
+                    ack: row.ack,
+                    again: true,
+                    job_done: counts.state != JobState::Running,
+                },
                 _ => Outcome::Refused(Refusal::TaskDone),
             });
         }

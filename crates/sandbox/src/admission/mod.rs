@@ -49,3 +49,6 @@ pub fn admit(source: &[u8]) -> Result<Admitted, AdmissionError> {
     error::within("bytes of the module after admission", size, MAX_ADMITTED as u64)?;
     Ok(admitted)
 }
+
+#[cfg(test)]
+mod tests;

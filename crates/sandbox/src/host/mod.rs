@@ -250,3 +250,6 @@ fn terminated(text: String) -> Vec<u8> {
     bytes.push(0);
     bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,8 +106,8 @@ impl<G: GuestMemory> Call<'_, G> {
             Target::Stderr if len == 0 => "stderr".len() as u64,
             _ => 0,
         };
-        self.charge_bytes(written.saturating_sub(len))?;
         self.world.quota.add(path.saturating_add(end - len))?;
+        self.charge_bytes(written.saturating_sub(len))?;
         let content = self.content(target)?;
         let device = |_| Halt::End(End::Device);
         content.try_reserve((end - len) as usize).map_err(device)?;

@@ -1,2 +1,66 @@
-//! placeholder
-fn main() {}
+//! Simulated nodes for a relay on this machine.
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use grid_testing::{Executor, Swarm, SwarmConfig, echo, is_loopback};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Joins simulated nodes to a relay on this machine, for a limited time.
+#[derive(Debug, Parser)]
+#[command(name = "grid-swarm", version)]
+struct Arguments {
+    /// The relay's origin; only loopback addresses are taken.
+    #[arg(long, default_value = "http://127.0.0.1:8090")]
+    relay: String,
+    /// Number of nodes.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    nodes: u32,
+    /// Slots of each node.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    slots: u8,
+    /// What runs tasks: `echo` copies standard input at once (right receipts of
+    /// wrong answers), `wasm` runs the module in wasmtime.
+    #[arg(long, value_enum, default_value = "wasm")]
+    executor: Runs,
+    /// Seconds to run; at most an hour.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Where the nodes' keys come from: same number, same keys.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Runs {
+    Echo,
+    Wasm,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    ensure!(is_loopback(&arguments.relay), "{} is not a loopback address", arguments.relay);
+    let end = Instant::now() + Duration::from_secs(arguments.seconds);
+    let executor = match arguments.executor {
+        Runs::Echo => Executor::instant(echo),
+        Runs::Wasm => Executor::wasm()?,
+    };
+    let config = SwarmConfig {
+        relay: arguments.relay,
+        nodes: arguments.nodes as usize,
+        slots: arguments.slots,
+        executor,
+        seed: arguments.seed,
+        keep_acks: false,
+    };
+    let swarm = Swarm::start(config, Duration::from_secs(arguments.seconds)).await?;
+    let mut before = 0;
+    while Instant::now() < end {
+        sleep(Duration::from_secs(1).min(end - Instant::now())).await;
+        let acked = swarm.acked();
+        println!("{} nodes joined, {acked} receipts, {} new", swarm.joined(), acked - before);
+        before = acked;
+    }
+    Ok(())
+}

@@ -39,9 +39,9 @@ impl Counts {
             rest.strip_suffix(" ... FAILED").or_else(|| rest.strip_suffix(" - FAILED"))
         }) {
             self.notes.push(format!("failed: {runner}: {name}"));
-        } else if let Some(rest) = line.strip_prefix("skipped: ") {
+        } else if let Some(rest) = line.strip_prefix("SKIP ") {
             self.notes.push(format!("skipped: {runner}: {rest}"));
-        } else if let Some(rest) = line.strip_prefix("failed: ") {
+        } else if let Some(rest) = line.strip_prefix("FAIL ") {
             self.notes.push(format!("failed: {runner}: {rest}"));
         }
     }
@@ -92,7 +92,7 @@ mod tests {
         let mut counts = Counts::default();
         counts.read("grid-relay", "test store::sync ... FAILED");
         counts.read("grid-relay", "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured");
-        counts.read("browser", "skipped: battery: no battery here");
+        counts.read("browser", "SKIP battery: no battery here");
         counts.read("browser", "7 passed, 0 failed, 1 skipped");
         assert_eq!((counts.passed, counts.failed, counts.skipped), (7, 1, 1));
         assert_eq!(

@@ -16,6 +16,16 @@ const FILE_LIMIT: u64 = 2 * 1024 * 1024;
 pub(super) struct Repository {
     pub(super) files: BTreeMap<String, String>,
     pub(super) packages: Vec<Package>,
+    pub(super) outside: Vec<Outside>,
+}
+
+/// A crate from outside that some crate of ours uses.
+pub(super) struct Outside {
+    pub(super) name: String,
+    /// An SPDX expression.
+    pub(super) licence: String,
+    /// The registry, or another place.
+    pub(super) source: String,
 }
 
 /// A crate of the workspace.
@@ -37,10 +47,15 @@ impl Repository {
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut files = BTreeMap::new();
         read_folder(root, root, &mut files)?;
+        // Without --offline: on a fresh checkout this fetches what any build needs.
+        let mut cargo = cargo();
+        cargo.args(["metadata", "--format-version", "1"]);
+        for platform in ["x86_64-unknown-linux-gnu", "wasm32-unknown-unknown"] {
+            cargo.args(["--filter-platform", platform]);
+        }
         let metadata =
-            output(cargo().args(["metadata", "--no-deps", "--offline", "--format-version", "1"]))?;
-        let metadata = serde_json::from_str(&metadata).context("cargo metadata is no JSON")?;
-        Ok(Self { files, packages: packages(&metadata, root) })
+            serde_json::from_str(&output(&mut cargo)?).context("cargo metadata is no JSON")?;
+        Ok(Self { files, packages: packages(&metadata, root), outside: outside(&metadata) })
     }
 
     /// Whether the line, or the comment above it, allows breaking a rule and
@@ -97,11 +112,17 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>)
     Ok(())
 }
 
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
 fn packages(metadata: &Value, root: &Path) -> Vec<Package> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     list(&metadata["packages"])
-        .iter()
+        .filter(|package| package["source"].is_null())
         .map(|package| Package {
             name: text(&package["name"]),
             manifest: Path::new(&text(&package["manifest_path"]))
@@ -110,12 +131,22 @@ fn packages(metadata: &Value, root: &Path) -> Vec<Package> {
                 .unwrap_or_default(),
             described: !text(&package["description"]).trim().is_empty(),
             dependencies: list(&package["dependencies"])
-                .iter()
                 .map(|dependency| Dependency {
                     name: text(&dependency["name"]),
                     dev: dependency["kind"] == "dev",
                 })
                 .collect(),
+        })
+        .collect()
+}
+
+fn outside(metadata: &Value) -> Vec<Outside> {
+    list(&metadata["packages"])
+        .filter(|package| !package["source"].is_null())
+        .map(|package| Outside {
+            name: text(&package["name"]),
+            licence: text(&package["license"]),
+            source: text(&package["source"]),
         })
         .collect()
 }
@@ -127,7 +158,11 @@ pub(super) mod sample {
     /// A repository of these files and no crates.
     pub(in crate::tidy) fn files(files: &[(&str, &str)]) -> Repository {
         let own = |&(path, text): &(&str, &str)| (path.to_owned(), text.to_owned());
-        Repository { files: files.iter().map(own).collect(), packages: Vec::new() }
+        Repository {
+            files: files.iter().map(own).collect(),
+            packages: Vec::new(),
+            outside: Vec::new(),
+        }
     }
 
     /// A repository of one crate with these dependencies (name, dev).
@@ -142,6 +177,7 @@ pub(super) mod sample {
                 described: true,
                 dependencies: dependencies.iter().map(own).collect(),
             }],
+            outside: Vec::new(),
         }
     }
 }
@@ -167,7 +203,10 @@ mod tests {
             "name": "grid-node", "manifest_path": "/r/crates/node/Cargo.toml",
             "description": "x",
             "dependencies": [{"name": "serde", "kind": null}, {"name": "wat", "kind": "dev"}],
-        }]});
+        }, {"name": "serde", "license": "MIT", "source": "registry"}]});
+        let found = outside(&metadata);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found.first().unwrap().licence, "MIT");
         let packages = packages(&metadata, Path::new("/r"));
         let package = packages.first().unwrap();
         assert_eq!(package.manifest, "crates/node/Cargo.toml");

@@ -1,0 +1,132 @@
+//! Results, streamed as they come.
+
+use super::auth::Owner;
+use super::body::blob;
+use super::jobs::job;
+use super::{Id, OCTETS};
+use crate::error::{AppError, Code};
+use crate::state::Shared;
+use crate::store::{JobRow, OwnerId, StoreError, rows};
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use grid_protocol::JobId;
+use grid_protocol::api::JobState;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Results in one read.
+const PAGE: usize = 256;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// `GET /v1/jobs/{id}/results?after=SEQ&follow=true`
+pub(crate) async fn results(
+    State(shared): State<Arc<Shared>>,
+    Owner(owner): Owner,
+    Id(id): Id<JobId>,
+    uri: Uri,
+) -> Result<Response, AppError> {
+    let Query(asked) = Query::<Asked>::try_from_uri(&uri)
+        .map_err(|_| Code::BadRequest.because("the query may hold `after` and `follow`"))?;
+    job(&shared, owner.id, id).await?;
+    let lines = async_stream::stream! {
+        let mut after = asked.after;
+        loop {
+            // Watched before it is read: what comes in between is seen.
+            let watched = shared.core().job(id).map(|job| job.changed.subscribe());
+            let page = match page(&shared, owner.id, id, after).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(%error, job = %id, "results can't be read");
+                    yield Err(error);
+                    return;
+                }
+            };
+            after = page.last;
+            if !page.lines.is_empty() {
+                yield Ok(page.lines);
+            }
+            if page.more {
+                continue;
+            }
+            if page.over || !asked.follow {
+                return;
+            }
+            let mut stop = shared.stop.subscribe();
+            let changed = async {
+                match watched {
+                    // The job's end drops the sender.
+                    Some(mut watched) => drop(watched.changed().await),
+                    // It is durable, and about to be in memory.
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    };
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+struct Page {
+    lines: Bytes,
+    last: u64,
+    more: bool,
+    over: bool,
+}
+
+async fn page(
+    shared: &Shared,
+    owner: OwnerId,
+    id: JobId,
+    after: u64,
+) -> Result<Page, StoreError> {
+    let read = move |db: &rusqlite::Connection| {
+        // The state first: when the job is over, no result follows what is read
+        // after this.
+        let job: JobRow = rows::job(db, owner, id)?.ok_or(StoreError::Row("a job"))?;
+        let results = rows::results(db, &job, after, PAGE)?;
+        let more = !results.is_empty();
+        let (mut lines, mut last) = (Vec::new(), after);
+        for result in results {
+            let result = result.into_result(&job);
+            last = result.seq;
+            serde_json::to_writer(&mut lines, &result)
+                .map_err(|_| StoreError::Row("a result"))?;
+            lines.push(b'\n');
+        }
+        Ok(Page { lines: lines.into(), last, more, over: job.state != JobState::Running })
+    };
+    shared.reads.run(read).await
+}
+
+/// `GET /v1/jobs/{id}/tasks/{index}/output`
+pub(crate) async fn output(
+    State(shared): State<Arc<Shared>>,
+    Owner(owner): Owner,
+    Id(id): Id<JobId>,
+    uri: Uri,
+) -> Result<Response, AppError> {
+    let index = uri.path().split('/').nth(5).and_then(|text| text.parse::<u32>().ok());
+    let index = index.ok_or_else(AppError::not_found)?;
+    let job = job(&shared, owner.id, id).await?;
+    let found = shared.reads.run(move |db| rows::output(db, &job, index)).await?;
+    match found.ok_or_else(AppError::not_found)? {
+        (_, Some(bytes)) => Ok((OCTETS, bytes).into_response()),
+        (digest, None) => blob(&shared, digest).await,
+    }
+}

@@ -1,0 +1,326 @@
+//! What the data path keeps in memory, behind one lock that is held for
+//! microseconds: the scheduler, running jobs, joined nodes, standing leases.
+//! All of it is lost with the process; what is durable makes it again.
+
+use crate::job::Job;
+use crate::metrics::Metrics;
+use crate::outbox::{Out, Outbox};
+use crate::receipt;
+use grid_protocol::api::{NodeInfo, ReceiptInfo};
+use grid_protocol::{Digest, JobId, LeaseId, PublicKey, RefuseCode, RejectCode, ToNode};
+use grid_scheduler::{Over, Scheduler, Settings, Submission, Task, Why};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Receipts that the status page shows.
+pub(crate) const RECENT: usize = 20;
+/// Leases remembered as ended with their job, so that a late result is told
+/// why.
+const MAX_JOB_OVER: usize = 10_000;
+/// Uploads that one lease may make: the first, and repetitions.
+const MAX_UPLOADS: u8 = 4;
+
+/// A joined node's socket.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Tells this session from those of the same node before and after it.
+    number: u64,
+    outbox: Arc<Outbox>,
+    agent: String,
+    fuel: u64,
+    tasks: u64,
+}
+
+/// A standing lease.
+#[derive(Debug)]
+struct Live {
+    granted: Instant,
+    uploads: u8,
+    uploaded: Option<Digest>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) scheduler: Scheduler,
+    jobs: HashMap<JobId, Arc<Job>>,
+    sessions: HashMap<PublicKey, Session>,
+    live: HashMap<LeaseId, Live>,
+    job_over: HashMap<LeaseId, PublicKey>,
+    job_over_order: VecDeque<LeaseId>,
+    random: Random,
+    sessions_so_far: u64,
+    pub(crate) recent: VecDeque<ReceiptInfo>,
+    pub(crate) tasks_done: u64,
+    pub(crate) fuel: u64,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            scheduler: Scheduler::new(settings),
+            jobs: HashMap::new(),
+            sessions: HashMap::new(),
+            live: HashMap::new(),
+            job_over: HashMap::new(),
+            job_over_order: VecDeque::new(),
+            random: Random::default(),
+            sessions_so_far: 0,
+            recent: VecDeque::new(),
+            tasks_done: 0,
+            fuel: 0,
+        }
+    }
+
+    pub(crate) fn job(&self, id: JobId) -> Option<Arc<Job>> {
+        self.jobs.get(&id).cloned()
+    }
+
+    pub(crate) fn start(&mut self, job: Arc<Job>, tasks: Vec<u32>, budget: u64, spent: u64) {
+        self.scheduler.submit(Submission {
+            job: job.id,
+            tasks,
+            fuel_limit: job.fuel_limit(),
+            budget,
+            spent,
+        });
+        self.jobs.insert(job.id, job);
+    }
+
+    pub(crate) fn end(&mut self, id: JobId, metrics: &Metrics) {
+        let over = self.scheduler.end_job(id);
+        self.tell_over(over, metrics);
+        self.forget_job(id);
+    }
+
+    fn forget_job(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.remove(&id) {
+            job.changed.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// A node joined; an older socket of the same key is closed. Gives back
+    /// the session's number and which leases stand.
+    pub(crate) fn join(
+        &mut self,
+        now: u64,
+        node: PublicKey,
+        joining: Joining,
+        metrics: &Metrics,
+    ) -> (u64, Vec<LeaseId>) {
+        self.sessions_so_far += 1;
+        let number = self.sessions_so_far;
+        let Joining { outbox, agent, fuel, tasks, holding } = joining;
+        let session = Session { number, outbox, agent, fuel, tasks };
+        if let Some(old) = self.sessions.insert(node, session) {
+            old.outbox.close(RefuseCode::Replaced);
+        }
+        let joined = self.scheduler.join(now, node, &holding);
+        self.tell_over(joined.over, metrics);
+        (number, joined.standing)
+    }
+
+    /// Is this the node's session still?
+    pub(crate) fn is_current(&self, node: PublicKey, number: u64) -> bool {
+        self.sessions.get(&node).is_some_and(|session| session.number == number)
+    }
+
+    pub(crate) fn leave(&mut self, now: u64, node: PublicKey, number: u64) {
+        if self.is_current(node, number) {
+            self.sessions.remove(&node);
+            self.scheduler.vanish(now, node);
+        }
+    }
+
+    /// Sends waiting tasks to free slots. Gives back jobs that are out of
+    /// budget.
+    #[must_use]
+    pub(crate) fn dispatch(&mut self, now: u64, metrics: &Metrics) -> Vec<JobId> {
+        let random = &mut self.random;
+        let decisions = self.scheduler.dispatch(now, || LeaseId(random.take()));
+        metrics.granted.inc_by(decisions.grants.len() as u64);
+        for grant in decisions.grants {
+            let live = Live { granted: Instant::now(), uploads: 0, uploaded: None };
+            self.live.insert(grant.lease, live);
+            let Task { job, index } = grant.task;
+            let job = self.jobs.get(&job).cloned();
+            if let (Some(session), Some(job)) = (self.sessions.get(&grant.node), job) {
+                session.outbox.push(Out::Offer { lease: grant.lease, job, index });
+            }
+        }
+        decisions.out_of_budget
+    }
+
+    /// Leases are over: their nodes may stop.
+    pub(crate) fn tell_over(&mut self, over: Vec<Over>, metrics: &Metrics) {
+        for Over { lease, node, why } in over {
+            metrics.lease_over(why.name());
+            self.forget_lease(lease);
+            if why == Why::JobOver {
+                if self.job_over_order.len() == MAX_JOB_OVER
+                    && let Some(oldest) = self.job_over_order.pop_front()
+                {
+                    self.job_over.remove(&oldest);
+                }
+                self.job_over.insert(lease, node);
+                self.job_over_order.push_back(lease);
+            }
+            if why != Why::Forgotten {
+                self.tell(node, ToNode::Cancel { lease });
+            }
+        }
+    }
+
+    pub(crate) fn forget_lease(&mut self, lease: LeaseId) {
+        self.live.remove(&lease);
+    }
+
+    /// Why there is no such lease for this node.
+    pub(crate) fn why_no_lease(&self, lease: LeaseId, node: PublicKey) -> RejectCode {
+        if self.job_over.get(&lease) == Some(&node) { RejectCode::JobOver } else { RejectCode::Lease }
+    }
+
+    pub(crate) fn tell(&self, node: PublicKey, message: ToNode) {
+        if let Some(session) = self.sessions.get(&node) {
+            session.outbox.push(Out::Message(message));
+        }
+    }
+
+    pub(crate) fn reject(
+        &self,
+        node: PublicKey,
+        lease: LeaseId,
+        code: RejectCode,
+        metrics: &Metrics,
+    ) {
+        metrics.rejected(code.name());
+        self.tell(node, rejected(lease, code));
+    }
+
+    /// A receipt is durable: its node is told, its job's followers wake up.
+    pub(crate) fn accepted(
+        &mut self,
+        info: ReceiptInfo,
+        job: JobId,
+        job_done: bool,
+        ack: ToNode,
+        lease: LeaseId,
+        metrics: &Metrics,
+    ) {
+        self.tasks_done += 1;
+        self.fuel += info.fuel;
+        if let Some(live) = self.live.remove(&lease) {
+            metrics.lease_seconds.observe(live.granted.elapsed().as_secs_f64());
+        }
+        if let Some(session) = self.sessions.get_mut(&info.node) {
+            session.fuel += info.fuel;
+            session.tasks += 1;
+            session.outbox.push(Out::Message(ack));
+        }
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front(info);
+        if job_done {
+            self.forget_job(job);
+        } else if let Some(job) = self.jobs.get(&job) {
+            job.changed.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// What was uploaded under a lease.
+    pub(crate) fn uploaded(&self, lease: LeaseId) -> Option<Digest> {
+        self.live.get(&lease)?.uploaded
+    }
+
+    /// Counts an upload before it is read; false when the lease made enough.
+    pub(crate) fn begin_upload(&mut self, lease: LeaseId) -> bool {
+        let Some(live) = self.live.get_mut(&lease) else { return false };
+        live.uploads += 1;
+        live.uploads <= MAX_UPLOADS
+    }
+
+    /// The blob is durable, and checked against the lease's spec.
+    pub(crate) fn end_upload(&mut self, lease: LeaseId, digest: Digest) {
+        if let Some(live) = self.live.get_mut(&lease) {
+            live.uploaded = Some(digest);
+        }
+    }
+
+    /// The most active nodes on line, at most `most`.
+    pub(crate) fn nodes(&self, most: usize) -> Vec<NodeInfo> {
+        let rank = |(key, session): &(&PublicKey, &Session)| {
+            (std::cmp::Reverse(session.tasks), **key)
+        };
+        let mut all: Vec<_> = self.sessions.iter().collect();
+        if all.len() > most {
+            all.select_nth_unstable_by_key(most, rank);
+            all.truncate(most);
+        }
+        all.sort_unstable_by_key(rank);
+        all.into_iter()
+            .map(|(node, session)| NodeInfo {
+                node: *node,
+                agent: session.agent.clone(),
+                leased: self.scheduler.node_leases(*node) as u64,
+                tasks: session.tasks,
+                fuel: session.fuel,
+            })
+            .collect()
+    }
+
+    pub(crate) fn online(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn close_all(&self, code: RefuseCode) {
+        for session in self.sessions.values() {
+            session.outbox.close(code);
+        }
+    }
+}
+
+/// What a node brings when it joins.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) agent: String,
+    pub(crate) fuel: u64,
+    pub(crate) tasks: u64,
+    pub(crate) holding: Vec<LeaseId>,
+}
+
+pub(crate) fn rejected(lease: LeaseId, code: RejectCode) -> ToNode {
+    ToNode::Rejected { lease, code: code.number(), message: receipt::words(code).into() }
+}
+
+/// Random bytes from the system, fetched many at a time.
+#[derive(Debug)]
+struct Random {
+    bytes: [u8; 1024],
+    used: usize,
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        Self { bytes: [0; 1024], used: 1024 }
+    }
+}
+
+impl Random {
+    fn take(&mut self) -> [u8; 16] {
+        if self.used == self.bytes.len() {
+            self.bytes = random();
+            self.used = 0;
+        }
+        let mut out = [0; 16];
+        out.copy_from_slice(&self.bytes[self.used..self.used + 16]);
+        self.used += 16;
+        out
+    }
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has no random bytes: nothing safe can go on");
+    bytes
+}

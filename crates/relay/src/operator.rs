@@ -1,0 +1,193 @@
+//! What an operator does beside running the relay: its files, its key, its
+//! owners. The commands work while the relay runs: SQLite's lock orders them.
+
+use crate::core::random;
+use crate::server::{RelayError, io_error};
+use crate::state::unix_ms;
+use crate::store::{
+    BlobError, Blobs, CheckReport, Outcome, OwnerRow, Reads, Refusal, SqliteStore, Store,
+    StoreError, Write, check, rows,
+};
+use base64::Engine as _;
+use grid_protocol::{Digest, SigningKey};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// Longest name of an owner, in bytes.
+const MAX_OWNER: usize = 64;
+
+/// Why an operator's command failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// The name can't be an owner's.
+    #[error("an owner's name has 1 to 64 letters, digits, `.`, `_` or `-`")]
+    Name,
+    /// A rule forbids it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The relay is stopping.
+    #[error("the relay is stopping")]
+    Closed,
+    /// The key file holds something else.
+    #[error("{0} is not a relay's key: 64 hexadecimal digits")]
+    Key(PathBuf),
+    /// The store is damaged.
+    #[error(transparent)]
+    Check(#[from] crate::store::CheckError),
+}
+
+/// Where a relay's files are, below its data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) database: PathBuf,
+    pub(crate) blobs: PathBuf,
+    key: PathBuf,
+}
+
+impl Paths {
+    fn of(data_dir: &Path) -> Self {
+        Self {
+            database: data_dir.join("grid.sqlite"),
+            blobs: data_dir.join("blobs"),
+            key: data_dir.join("relay.key"),
+        }
+    }
+
+    pub(crate) fn create(data_dir: &Path) -> Result<Self, RelayError> {
+        let what = format!("can't create the data directory {}", data_dir.display());
+        fs::create_dir_all(data_dir).map_err(io_error(what))?;
+        Ok(Self::of(data_dir))
+    }
+}
+
+/// The relay's key; made, synced and kept for its owner only on first start.
+pub(crate) fn relay_key(paths: &Paths) -> Result<SigningKey, RelayError> {
+    let path = &paths.key;
+    let what = || format!("can't read or write the relay's key {}", path.display());
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let digest: Digest =
+                text.trim().parse().map_err(|_| OperatorError::Key(path.clone()))?;
+            Ok(SigningKey::from_seed(digest.0))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let seed: [u8; 32] = random();
+            write_key(path, &format!("{}\n", Digest(seed))).map_err(io_error(what()))?;
+            Ok(SigningKey::from_seed(seed))
+        }
+        Err(error) => Err(io_error(what())(error)),
+    }
+}
+
+/// Written beside and renamed: a crash leaves a whole key or none.
+fn write_key(path: &Path, text: &str) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// A new owner's key, and the write that makes it valid.
+pub(crate) fn new_owner(name: &str, budget: u64) -> Result<(String, Write), OperatorError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > MAX_OWNER || !name.chars().all(allowed) {
+        return Err(OperatorError::Name);
+    }
+    let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::<32>());
+    let key = format!("grid_{secret}");
+    let hash = Digest::of(key.as_bytes());
+    Ok((key, Write::AddOwner { name: name.into(), hash, budget, at_ms: unix_ms() }))
+}
+
+pub(crate) fn done(outcome: Outcome) -> Result<(), OperatorError> {
+    match outcome {
+        Outcome::Refused(refusal) => Err(refusal.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Adds an owner with this budget in fuel, or gives one whose key was revoked
+/// a new key and adds to its budget. Gives back the key, which is stored
+/// nowhere.
+pub fn add_owner(data_dir: &Path, name: &str, budget: u64) -> Result<String, RelayError> {
+    let (key, write) = new_owner(name, budget)?;
+    commit(data_dir, write)?;
+    Ok(key)
+}
+
+/// Ends an owner's key. Jobs that run go on.
+pub fn revoke_owner(data_dir: &Path, name: &str) -> Result<(), RelayError> {
+    commit(data_dir, Write::RevokeOwner { name: name.into(), at_ms: unix_ms() })
+}
+
+fn commit(data_dir: &Path, write: Write) -> Result<(), RelayError> {
+    let paths = Paths::create(data_dir)?;
+    let key = relay_key(&paths)?;
+    let outcomes = SqliteStore::open(&paths.database, key)?.commit(&[write])?;
+    outcomes.into_iter().try_for_each(done)?;
+    Ok(())
+}
+
+/// Every owner, by name.
+pub fn owners(data_dir: &Path) -> Result<Vec<OwnerRow>, RelayError> {
+    let paths = existing(data_dir)?;
+    Ok(Reads::new(&paths.database).run_blocking(rows::owners)?)
+}
+
+/// Rebuilds every derived table from the entries and compares; checks every
+/// signature and output. The relay may run meanwhile.
+pub fn check_store(data_dir: &Path) -> Result<CheckReport, RelayError> {
+    let paths = existing(data_dir)?;
+    let key = relay_key(&paths)?;
+    let blobs = Blobs::existing(&paths.blobs);
+    Ok(check(&paths.database, &blobs, key.public()).map_err(OperatorError::Check)?)
+}
+
+fn existing(data_dir: &Path) -> Result<Paths, RelayError> {
+    let paths = Paths::of(data_dir);
+    let what = format!("there is no relay's database in {}", data_dir.display());
+    fs::metadata(&paths.database).map_err(io_error(what))?;
+    Ok(paths)
+}
+
+/// Deletes blobs of at least this age that nothing refers to.
+pub(crate) fn sweep(reads: &Reads, blobs: &Blobs, age: Duration) -> Result<u64, RelayError> {
+    reads.run_blocking(|db| {
+        Ok(blobs.sweep(age, |digest| -> Result<bool, SweepError> {
+            Ok(rows::is_referred(db, digest)?)
+        }))
+    })?
+    .map_err(|error| match error {
+        SweepError::Store(error) => error.into(),
+        SweepError::Blobs(error) => error.into(),
+    })
+}
+
+#[derive(Debug)]
+enum SweepError {
+    Store(StoreError),
+    Blobs(BlobError),
+}
+
+impl From<StoreError> for SweepError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<BlobError> for SweepError {
+    fn from(error: BlobError) -> Self {
+        Self::Blobs(error)
+    }
+}

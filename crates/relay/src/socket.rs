@@ -1,0 +1,289 @@
+//! A node's socket until it has joined: how it opens, the challenge, how it
+//! closes.
+
+use crate::core::{Joining, random};
+use crate::error::{AppError, Code};
+use crate::outbox::{Close, Outbox};
+use crate::session::Session;
+use crate::state::{Shared, unix_ms};
+use crate::store::{Outcome, Write, rows};
+use crate::writer::{Request, Then};
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use grid_protocol::{
+    Delegation, FromNode, Join, Package, RefuseCode, ToNode, VERSIONS, decode, encode, join_bytes,
+    limits,
+};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Bytes read at a time. What an idle socket costs is mostly this.
+const READ_BUFFER: usize = 1024;
+/// Messages are gathered up to this before they are written.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// A node that doesn't read for this long is given up.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a refused node has to read why.
+const LINGER: Duration = Duration::from_secs(2);
+/// Sockets beyond the maximum that are opened to be told so.
+const REFUSABLE: usize = 256;
+/// Longest name of a node's software that is kept, in characters.
+const MAX_AGENT: usize = 80;
+
+/// Why a socket ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The node left.
+    Gone,
+    /// The node is told why.
+    Refused(RefuseCode),
+    /// The node doesn't read.
+    Slow,
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> Self {
+        match close {
+            Close::Refused(code) => Self::Refused(code),
+            Close::Slow => Self::Slow,
+        }
+    }
+}
+
+const MALFORMED: End = End::Refused(RefuseCode::Message);
+
+/// `GET /v1/node`
+pub(crate) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, AppError> {
+    let count = Count::new(shared.clone());
+    let max = shared.config.max_sockets;
+    if count.0 > max + REFUSABLE {
+        return Err(Code::Busy.because("the relay holds as many sockets as it may"));
+    }
+    let full = count.0 > max;
+    let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        // A little more than is accepted, so that what is too long can still be
+        // read past, and its sender be told.
+        .max_message_size(2 * limits::MAX_MESSAGE)
+        .max_frame_size(2 * limits::MAX_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| {
+        let tracker = shared.tracker.clone();
+        tracker.track_future(async move {
+            let _count = count;
+            serve(socket, shared, full).await;
+        })
+    }))
+}
+
+/// Counts an open socket while it lives.
+struct Count(usize, Arc<Shared>);
+
+impl Count {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self(shared.sockets.fetch_add(1, Ordering::Relaxed) + 1, shared)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.1.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve(mut socket: WebSocket, shared: Arc<Shared>, full: bool) {
+    let joined = if full {
+        Err(End::Refused(RefuseCode::Full))
+    } else {
+        // Boxed: what joining needs is not kept for as long as the socket is.
+        Box::pin(join(&mut socket, &shared)).await
+    };
+    let end = match joined {
+        Ok(mut session) => {
+            let end = session.run(&mut socket).await;
+            session.leave();
+            end
+        }
+        Err(end) => end,
+    };
+    Box::pin(close(socket, end, &shared)).await;
+}
+
+/// Tells the node why, and gives it time to read that.
+async fn close(mut socket: WebSocket, end: End, shared: &Shared) {
+    let code = match end {
+        End::Gone => return,
+        End::Slow => return shared.metrics.refused("slow_reader"),
+        End::Refused(code) => code,
+    };
+    shared.metrics.refused(code.name());
+    let message = ToNode::Refused {
+        code: code.number(),
+        message: words(code).into(),
+        versions: VERSIONS.to_vec(),
+    };
+    let farewell = async {
+        let message = Message::Binary(encode(&message).into());
+        if socket.send(message).await.is_ok() && socket.send(Message::Close(None)).await.is_ok() {
+            // Closing with unread data would reset the connection, and the node
+            // would not see why.
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    // A node that lingers is left.
+    let _ = timeout(LINGER, farewell).await;
+}
+
+fn words(code: RefuseCode) -> &'static str {
+    match code {
+        RefuseCode::Version => "the relay doesn't speak any of the versions that you do",
+        RefuseCode::Message => "a message can't be decoded, is too long, or out of order",
+        RefuseCode::Signature => "the answer to the challenge, or the delegation, isn't signed right",
+        RefuseCode::Full => "the relay holds as many sockets as it may; come back later",
+        RefuseCode::Replaced => "the same key joined again elsewhere",
+        RefuseCode::Timeout => "you were silent for too long",
+        RefuseCode::Closing => "the relay can't take results now; keep yours and come back soon",
+        _ => "refused",
+    }
+}
+
+/// The next message's bytes.
+pub(crate) async fn receive(socket: &mut WebSocket) -> Result<Option<Bytes>, End> {
+    match socket.next().await {
+        Some(Ok(message)) => received(message),
+        Some(Err(error)) => Err(failed(&error)),
+        None => Err(End::Gone),
+    }
+}
+
+/// The bytes of a message; `None` where the protocol of the socket itself
+/// answers.
+pub(crate) fn received(message: Message) -> Result<Option<Bytes>, End> {
+    match message {
+        Message::Binary(bytes) if bytes.len() <= limits::MAX_MESSAGE => Ok(Some(bytes)),
+        Message::Binary(_) | Message::Text(_) => Err(MALFORMED),
+        Message::Ping(_) | Message::Pong(_) => Ok(None),
+        Message::Close(_) => Err(End::Gone),
+    }
+}
+
+/// A socket's error is the network's, or the peer's (too long, not masked, not
+/// UTF-8); in the second case it still listens.
+pub(crate) fn failed(error: &axum::Error) -> End {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    let network = causes.any(|cause| cause.is::<std::io::Error>());
+    // The library's errors for a socket that closed have no type of their own.
+    if network || error.to_string().contains("onnection") { End::Gone } else { MALFORMED }
+}
+
+async fn join(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Session, End> {
+    let limit = shared.config.join_timeout;
+    let mut stop = shared.stop.subscribe();
+    tokio::select! {
+        joined = timeout(limit, handshake(socket, shared)) => {
+            joined.unwrap_or(Err(End::Refused(RefuseCode::Timeout)))
+        }
+        _ = stop.wait_for(|stop| *stop) => Err(End::Refused(RefuseCode::Closing)),
+    }
+}
+
+async fn handshake(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Session, End> {
+    if !shared.takes_writes() {
+        return Err(End::Refused(RefuseCode::Closing));
+    }
+    let FromNode::Hello { versions, agent } = next(socket).await? else { return Err(MALFORMED) };
+    let Some(version) = VERSIONS.iter().copied().find(|version| versions.contains(version)) else {
+        return Err(End::Refused(RefuseCode::Version));
+    };
+    let nonce = random();
+    let origin = shared.origin.clone();
+    send(socket, &ToNode::Challenge { version, relay: shared.relay, origin, nonce }).await?;
+    let FromNode::Join(join) = next(socket).await? else { return Err(MALFORMED) };
+    verify(&join, shared, &nonce)?;
+    let (fuel, tasks) = totals_and_link(&join, shared).await?;
+
+    let outbox = Arc::new(Outbox::default());
+    let (number, standing) = {
+        let mut core = shared.core();
+        // Under the lock: either this is seen by the shutdown, or it sees it.
+        if shared.stopping.load(Ordering::Relaxed) {
+            return Err(End::Refused(RefuseCode::Closing));
+        }
+        let agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
+        let outbox = outbox.clone();
+        let joining = Joining { outbox, agent, fuel, tasks, holding: join.holding };
+        let joined = core.join(shared.now(), join.node, joining, &shared.metrics);
+        shared.dispatch(&mut core);
+        joined
+    };
+    let able =
+        join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
+    let session = Session::new(shared.clone(), join.node, number, outbox, able);
+    let heartbeat_ms = shared.config.heartbeat.as_millis() as u32;
+    let welcome = ToNode::Welcome { heartbeat_ms, standing, fuel, tasks };
+    match send(socket, &welcome).await {
+        Ok(()) => Ok(session),
+        Err(end) => {
+            session.leave();
+            Err(end)
+        }
+    }
+}
+
+async fn next(socket: &mut WebSocket) -> Result<FromNode, End> {
+    loop {
+        if let Some(bytes) = receive(socket).await? {
+            return decode(&bytes).map_err(|_| MALFORMED);
+        }
+    }
+}
+
+async fn send(socket: &mut WebSocket, message: &ToNode) -> Result<(), End> {
+    let message = Message::Binary(encode(message).into());
+    socket.send(message).await.map_err(|_| End::Gone)
+}
+
+fn verify(join: &Join, shared: &Shared, nonce: &[u8; 32]) -> Result<(), End> {
+    let bad = |_| End::Refused(RefuseCode::Signature);
+    let signed = join_bytes(&shared.relay, &shared.origin, nonce, &join.node);
+    join.node.verify_strict(&signed, &join.signature).map_err(bad)?;
+    if let Some(Delegation { account, signature }) = &join.delegation {
+        let signed = Delegation::bytes(account, &join.node);
+        account.verify_strict(&signed, signature).map_err(bad)?;
+    }
+    Ok(())
+}
+
+/// What is on record for the node; a new link to an account goes on record.
+async fn totals_and_link(join: &Join, shared: &Shared) -> Result<(u64, u64), End> {
+    let closing = End::Refused(RefuseCode::Closing);
+    let node = join.node;
+    let found = shared
+        .reads
+        .run(move |db| Ok((rows::node_totals(db, node)?, rows::node_account(db, node)?)))
+        .await;
+    let (totals, linked) = found.map_err(|error| {
+        tracing::error!(%error, "a node's totals can't be read");
+        closing
+    })?;
+    if let Some(delegation) = &join.delegation
+        && linked != Some(delegation.account)
+    {
+        let delegation = delegation.clone();
+        let write = Write::LinkAccount { node, delegation, at_ms: unix_ms() };
+        match shared.writer.ask(Request { write, then: Then::Nothing }).await {
+            Ok(Outcome::Done) => {}
+            _ => return Err(closing),
+        }
+    }
+    Ok(totals)
+}

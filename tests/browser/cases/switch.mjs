@@ -1,0 +1,61 @@
+// The switch.
+import assert from 'node:assert/strict';
+import { endless } from '../lib/modules.mjs';
+import { trapServer } from '../lib/trap-server.mjs';
+import { until } from '../lib/wait.mjs';
+
+/** CPU seconds of all of the browser's processes. */
+async function cpuSeconds(browser) {
+  const session = await browser.context.browser().newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+}
+
+export default {
+  async 'nothing runs and no socket opens before it'(t) {
+    const trap = await trapServer(t);
+    const browser = await t.browser();
+    const popup = await browser.popup();
+    await popup.locator('#relay').fill(`http://${trap.host}`);
+    await popup.locator('#relay').blur();
+    await popup.locator('#idle_only').uncheck();
+    await until('the address is taken', async () => (await browser.view()).settings.relay.endsWith(trap.host));
+    // What would start it if anything did.
+    await browser.worker.evaluate(async () => {
+      const started = await node;
+      for (const state of ['active', 'idle', 'locked']) started.idle(state);
+      started.wake();
+    });
+    const quiet = await browser.worker.evaluate(async () => ({
+      document: await chrome.offscreen.hasDocument(),
+      alarms: (await chrome.alarms.getAll()).length,
+    }));
+    assert.deepEqual(quiet, { document: false, alarms: 0 });
+    assert.equal((await browser.view()).state, 'off');
+    assert.equal(trap.connections, 0);
+    await popup.locator('#switch').click();
+    await until('the switch opens a socket', () => trap.connections > 0);
+  },
+
+  async 'switched off in a task, it gives the lease back and stops'(t) {
+    const { relay, owner, browser } = await t.network();
+    const { id } = await owner.submit(endless(), [{}], { fuel: 1e12 });
+    await until('the task runs', async () => (await browser.view()).running[0]?.fuel > 0);
+    const off = Date.now();
+    await browser.page.locator('#switch').click();
+    await until('the lease is given back', async () => (await relay.network()).tasks_waiting === 1, 2_000);
+    await until('the sandbox is gone', async () =>
+      !await browser.worker.evaluate(() => chrome.offscreen.hasDocument()), 2_000);
+    let before = await cpuSeconds(browser);
+    await until('the browser is at rest', async () => {
+      await new Promise(done => setTimeout(done, 500));
+      const now = await cpuSeconds(browser);
+      const busy = (now - before) / 0.5;
+      before = now;
+      return busy < 0.5;
+    }, Math.max(1, off + 2_000 - Date.now()));
+    assert.equal((await owner.job(id)).state, 'running');
+    assert.equal((await browser.view()).state, 'off');
+  },
+};

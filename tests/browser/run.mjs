@@ -1,0 +1,75 @@
+// Runs the browser tests: `node run.mjs [--only NAME]... [--json]`.
+import { options } from './lib/args.mjs';
+import { Browser } from './lib/browser.mjs';
+import { Relay } from './lib/relay.mjs';
+import { within } from './lib/wait.mjs';
+import { rmSync } from 'node:fs';
+
+const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup'];
+const LIMIT = 180_000;
+const given = options();
+
+/** What a test gets: whatever it starts here ends with it. */
+class Test {
+  #ends = [];
+  options = given;
+
+  after(end) {
+    this.#ends.unshift(end);
+  }
+
+  async relay() {
+    const relay = await Relay.start(given.relayBin);
+    this.after(() => relay.stop());
+    return relay;
+  }
+
+  async browser(extension = given.ext) {
+    const browser = await Browser.start(extension);
+    this.after(() => browser.stop());
+    return browser;
+  }
+
+  /** A relay, an owner, and a browser that has joined. */
+  async network({ extension, ...settings } = {}) {
+    const [relay, browser] = await Promise.all([this.relay(), this.browser(extension)]);
+    const owner = relay.owner();
+    await browser.switchOn(relay.url, settings);
+    return { relay, owner, browser };
+  }
+
+  folder(path) {
+    this.after(() => rmSync(path, { recursive: true, force: true }));
+    return path;
+  }
+
+  async end() {
+    for (const end of this.#ends) await end().catch?.(() => {});
+  }
+}
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const results = [];
+for (const file of FILES) {
+  const { default: tests } = await import(`./cases/${file}.mjs`);
+  for (const [title, run] of Object.entries(tests)) {
+    const name = `${file}: ${title}`;
+    if (given.only.length && !given.only.some(part => name.includes(part))) continue;
+    const started = Date.now();
+    const test = new Test();
+    let why;
+    try {
+      await within('the test', LIMIT, run(test));
+    } catch (error) {
+      why = String(error.stack ?? error);
+    } finally {
+      await test.end().catch(error => (why ??= `cleaning up: ${error}`));
+    }
+    counts[why ? 'failed' : 'passed'] += 1;
+    results.push({ name, ms: Date.now() - started, ...(why && { why }) });
+    if (!given.json) console.log(why ? `FAIL ${name}: ${why}` : `ok ${name} (${Date.now() - started} ms)`);
+  }
+}
+if (given.json) console.log(JSON.stringify({ ...counts, results }));
+else console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+process.exit(counts.failed || !results.length ? 1 : 0);
