@@ -96,10 +96,8 @@ impl TestRelay {
 
     /// Waits until a metric has this value.
     pub async fn wait_metric(&self, name: &str, value: u64) -> Result<()> {
-        eventually(&format!("{name} is {value}"), async || {
-            Ok(self.metric(name).await? == value)
-        })
-        .await
+        eventually(&format!("{name} is {value}"), async || Ok(self.metric(name).await? == value))
+            .await
     }
 }
 

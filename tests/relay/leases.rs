@@ -23,7 +23,8 @@ async fn a_vanished_nodes_task_is_leased_again() -> Result<()> {
     relay.wait_metric("grid_leases_over_total{reason=\"vanished\"}", 1).await?;
 
     // The first comes back with its answer: too late.
-    let (mut first, standing) = ScriptedNode::rejoin(relay.origin(), key(1), vec![lost.lease]).await?;
+    let (mut first, standing) =
+        ScriptedNode::rejoin(relay.origin(), key(1), vec![lost.lease]).await?;
     assert_eq!(standing, []);
     let (body, output) = first.receipt(&lost, b"late")?;
     first.send_result(&body, &output).await?;

@@ -62,7 +62,8 @@ async fn start() -> Result<TestRelay> {
 #[tokio::test]
 async fn wrong_digests_are_rejected() -> Result<()> {
     let relay = start().await?;
-    rejected(&relay, RejectCode::Output, |draft, _| draft.body.output = Digest::of(b"other")).await?;
+    rejected(&relay, RejectCode::Output, |draft, _| draft.body.output = Digest::of(b"other"))
+        .await?;
     rejected(&relay, RejectCode::Output, |draft, _| draft.output = None).await?;
     rejected(&relay, RejectCode::Output, |draft, _| {
         // Bytes with their digest, but no list of files.

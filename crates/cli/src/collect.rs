@@ -196,9 +196,9 @@ impl<'a> Collector<'a> {
             ui::line(json!({ "type": "interrupted", "job": id }).to_string())?;
             return Ok(Exit::Interrupted);
         }
-        eprintln!("Stopped watching. The job goes on.");
-        eprintln!("  grid results {id} --follow --out DIR   to take its results");
-        eprintln!("  grid cancel {id}                       to end it");
+        ui::aside("Stopped watching. The job goes on.");
+        ui::aside(format!("  grid results {id} --follow --out DIR   to take its results"));
+        ui::aside(format!("  grid cancel {id}                       to end it"));
         Ok(Exit::Interrupted)
     }
 

@@ -1,5 +1,6 @@
 //! How a command ends: exit codes, and errors that say what to do next.
 
+use crate::ui;
 use grid_client::{ClientError, JobError, ReceiptFileError};
 use serde_json::json;
 use std::{error::Error, io, path::Path};
@@ -77,12 +78,16 @@ impl Failure {
                 "hint": self.hint,
                 "exit": self.exit as u8,
             });
-            eprintln!("{}", json!({ "error": error }));
+            ui::aside(json!({ "error": error }).to_string());
             return;
         }
-        eprintln!("{} {}", console::style("error:").for_stderr().red().bold(), self.message);
+        ui::aside(format!(
+            "{} {}",
+            console::style("error:").for_stderr().red().bold(),
+            self.message
+        ));
         for line in self.hint.iter().flat_map(|hint| hint.lines()) {
-            eprintln!("  {line}");
+            ui::aside(format!("  {line}"));
         }
     }
 }

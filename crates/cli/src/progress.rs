@@ -2,6 +2,7 @@
 //! then elsewhere, nothing for machines.
 
 use crate::quantity::{fuel, span};
+use crate::ui;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
@@ -72,12 +73,12 @@ impl Progress {
                             format!(", {} to go", span(each.mul_f64((tally.total - done) as f64)))
                         }
                     };
-                    eprintln!(
+                    ui::aside(format!(
                         "{}/{} tasks  {}{to_go}",
                         tally.done,
                         tally.total,
                         counts(tally, state)
-                    );
+                    ));
                     *last = Some(now);
                     *shown = tally.done;
                 }

@@ -16,14 +16,19 @@ pub(crate) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{}", text.as_ref())?)
 }
 
+/// One line on standard error. Nobody is left to tell when it is closed.
+pub(crate) fn aside(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+}
+
 /// A remark on standard error.
 pub(crate) fn note(text: &str) {
-    eprintln!("{} {text}", style("note:").for_stderr().cyan());
+    aside(format!("{} {text}", style("note:").for_stderr().cyan()));
 }
 
 /// A warning on standard error.
 pub(crate) fn warn(text: &str) {
-    eprintln!("{} {text}", style("warning:").for_stderr().yellow().bold());
+    aside(format!("{} {text}", style("warning:").for_stderr().yellow().bold()));
 }
 
 /// The mark of a check.

@@ -10,7 +10,7 @@ use grid_protocol::{Digest, Files, limits};
 use std::{future::Future, io};
 
 /// Inputs that travel inside the job's own request, together.
-const INLINE_TOTAL: usize = 4 << 20;
+const INLINE_TOTAL: usize = 16 << 20;
 /// Inputs on their way to the relay at a time.
 const UPLOADS: usize = 4;
 

@@ -32,9 +32,10 @@ fn main() {
     // cold inlinee with many live values
     let set: String = (0..200).map(|i| format!("(local.set {i} (i64.load (i32.const {})))", 8 + i * 8)).collect();
     let used: String = (0..200).map(|i| format!("(i64.store (i32.const {}) (local.get {i}))", 8 + i * 8)).collect();
-    add("inline", format!("(func $i (local {l}) {set} (call $n) {used}) (func $n (i32.store (i32.const 4) (i32.const 1))) (func $f {count} (if (i32.load (i32.const 12)) (then (call $i) (call $i) (call $i))) (call $f))", l = rep("i64 ", 200)));
-    // nested blocks with params
-    add("blocks", format!("(func $f (result i32) {count} {} (call $f) {} )", rep("(i32.load (i32.const 16)) (block (param i32) (result i32) ", 300), rep(") (i32.add (i32.const 1)) ", 300).replace("(i32.add (i32.const 1))", "(i32.const 1) i32.add")).replace("(block (param i32) (result i32) ", "block (param i32) (result i32) ").replace(") (i32.const 1)", " end (i32.const 1)"));
+    for n in [100, 1000] {
+    let e: String = (0..n).map(|i| format!("(i64.store (i32.const {}) (i64.mul (local.get 0) (i64.add (local.get 0) (i64.const {}))))", 8 + i * 8, i * 7 + 12345)).collect();
+    add(&format!("gvn{n}"), format!("(func $f {count} (call $g (i64.load (i32.const 4)))) (func $g (param i64) {count} {e} (call $g (i64.load (i32.const 4))) {e})"));
+    }
     std::fs::create_dir_all("/tmp/stack").unwrap();
     let mut names = vec![];
     for (name, more) in cases {

@@ -177,7 +177,11 @@ impl Core {
 
     /// Why there is no such lease for this node.
     pub(crate) fn why_no_lease(&self, lease: LeaseId, node: PublicKey) -> RejectCode {
-        if self.job_over.get(&lease) == Some(&node) { RejectCode::JobOver } else { RejectCode::Lease }
+        if self.job_over.get(&lease) == Some(&node) {
+            RejectCode::JobOver
+        } else {
+            RejectCode::Lease
+        }
     }
 
     pub(crate) fn tell(&self, node: PublicKey, message: ToNode) {
@@ -247,9 +251,8 @@ impl Core {
 
     /// The most active nodes on line, at most `most`.
     pub(crate) fn nodes(&self, most: usize) -> Vec<NodeInfo> {
-        let rank = |(key, session): &(&PublicKey, &Session)| {
-            (std::cmp::Reverse(session.tasks), **key)
-        };
+        let rank =
+            |(key, session): &(&PublicKey, &Session)| (std::cmp::Reverse(session.tasks), **key);
         let mut all: Vec<_> = self.sessions.iter().collect();
         if all.len() > most {
             all.select_nth_unstable_by_key(most, rank);

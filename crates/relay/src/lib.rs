@@ -26,8 +26,10 @@ mod session;
 mod socket;
 mod state;
 pub mod store;
+mod units;
 mod writer;
 
-pub use config::Config;
+pub use config::{Config, ConfigError, DEFAULT_DATA_DIR, FILE_NAME, LogFormat, Options};
 pub use operator::{OperatorError, add_owner, check_store, owners, revoke_owner};
 pub use server::{Relay, RelayError, RelayHandle};
+pub use units::{ParseUnitError, Size, Span};

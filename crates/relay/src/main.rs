@@ -1,2 +1,176 @@
-//! placeholder
-fn main() {}
+//! `grid-relay`: runs a relay, and manages its owners. See docs/operating.md.
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Options, Relay};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Grid's relay: gives tasks to nodes, verifies their receipts, and serves
+/// owners. Each option may be a flag, an environment variable or a key of the
+/// configuration file; flags win over the environment, which wins over the
+/// file.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    /// Folder of the relay's database, blobs and key; made when missing
+    #[arg(long, env = "GRID_DATA_DIR", default_value = DEFAULT_DATA_DIR, global = true)]
+    #[arg(value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Configuration file, TOML [default: grid-relay.toml in the data
+    /// directory, if it is there]
+    #[arg(long, env = "GRID_CONFIG", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the relay until SIGTERM or SIGINT
+    Serve(Box<Options>),
+    /// Print the configuration that `serve` with the same flags would run with
+    Config(Box<Options>),
+    /// Manage owners; works while the relay runs
+    #[command(subcommand)]
+    Owner(Owner),
+    /// Check every entry, signature and output, and that all tables follow
+    /// from the entries; works while the relay runs
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Owner {
+    /// Add an owner, or give one whose key was revoked a new key; prints the
+    /// key, which is shown this once
+    Add {
+        /// 1 to 64 letters, digits, `.`, `_` or `-`
+        name: String,
+        /// Fuel that its jobs may use; 1000000000 fuel is one point
+        #[arg(long, value_name = "FUEL", default_value_t = 1_000_000_000_000_000)]
+        budget: u64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an owner's key; jobs that run go on
+    Revoke {
+        /// The owner's name
+        name: String,
+    },
+    /// List owners
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    let Arguments { data_dir, config, command } = Arguments::parse();
+    let options = |flags: Options| -> Result<Options> {
+        Ok(flags.or(Options::read(config.as_deref(), &data_dir)?))
+    };
+    match command {
+        Command::Serve(flags) => serve(&data_dir, &options(*flags)?),
+        Command::Config(flags) => {
+            let options = options(*flags)?;
+            options.config(&data_dir)?;
+            print!("{}", toml::to_string(&options.or(Options::defaults()))?);
+            Ok(())
+        }
+        Command::Owner(owner) => manage(&data_dir, owner),
+        Command::Check { json } => {
+            let report = grid_relay::check_store(&data_dir)?;
+            let (entries, receipts, fuel) = (report.entries, report.receipts, report.fuel);
+            if json {
+                println!("{}", json!({"entries": entries, "receipts": receipts, "fuel": fuel}));
+            } else {
+                println!("{entries} entries hold; {receipts} are receipts, of {fuel} fuel in all");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn manage(data_dir: &Path, command: Owner) -> Result<()> {
+    match command {
+        Owner::Add { name, budget, json } => {
+            let key = grid_relay::add_owner(data_dir, &name, budget)?;
+            if json {
+                println!("{}", json!({"name": name, "key": key, "budget": budget}));
+            } else {
+                eprintln!("The key of {name}, shown this once:");
+                println!("{key}");
+            }
+        }
+        Owner::Revoke { name } => grid_relay::revoke_owner(data_dir, &name)?,
+        Owner::List { json } => {
+            let owners = grid_relay::owners(data_dir)?;
+            if json {
+                let owners = owners.iter().map(
+                    |owner| json!({"name": owner.name, "key": owner.live, "budget": owner.balance}),
+                );
+                println!("{}", serde_json::Value::from_iter(owners));
+            } else {
+                println!("{:<32} {:<8} FUEL LEFT", "NAME", "KEY");
+                for owner in owners {
+                    let key = if owner.live { "valid" } else { "revoked" };
+                    println!("{:<32} {key:<8} {}", owner.name, owner.balance);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn serve(data_dir: &Path, options: &Options) -> Result<()> {
+    let config = options.config(data_dir)?;
+    start_log(options)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let relay = Relay::start(config).await?;
+        let ready = json!({
+            "listening": format!("http://{}", relay.address()),
+            "origin": relay.origin(),
+            "relay": relay.key(),
+        });
+        println!("{ready}");
+        if let Some(file) = &options.ready_file {
+            write_whole(file, &format!("{ready}\n"))
+                .with_context(|| format!("can't write {}", file.display()))?;
+        }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        relay.shutdown().await;
+        Ok(())
+    })
+}
+
+/// Whoever waits for the file never reads half of it.
+fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".new");
+    std::fs::write(&name, text)?;
+    std::fs::rename(name, file)
+}
+
+fn start_log(options: &Options) -> Result<()> {
+    let filter = options.log.as_deref().unwrap_or("info");
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .with_context(|| format!("{filter:?} is not a log filter"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match options.log_format {
+        Some(LogFormat::Json) => log.json().init(),
+        _ => log.init(),
+    }
+    Ok(())
+}

@@ -163,15 +163,16 @@ fn existing(data_dir: &Path) -> Result<Paths, RelayError> {
 
 /// Deletes blobs of at least this age that nothing refers to.
 pub(crate) fn sweep(reads: &Reads, blobs: &Blobs, age: Duration) -> Result<u64, RelayError> {
-    reads.run_blocking(|db| {
-        Ok(blobs.sweep(age, |digest| -> Result<bool, SweepError> {
-            Ok(rows::is_referred(db, digest)?)
-        }))
-    })?
-    .map_err(|error| match error {
-        SweepError::Store(error) => error.into(),
-        SweepError::Blobs(error) => error.into(),
-    })
+    reads
+        .run_blocking(|db| {
+            Ok(blobs.sweep(age, |digest| -> Result<bool, SweepError> {
+                Ok(rows::is_referred(db, digest)?)
+            }))
+        })?
+        .map_err(|error| match error {
+            SweepError::Store(error) => error.into(),
+            SweepError::Blobs(error) => error.into(),
+        })
 }
 
 #[derive(Debug)]

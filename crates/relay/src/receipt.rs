@@ -48,7 +48,11 @@ impl Claim {
 
     /// Checks it against the lease's spec. `uploaded` is the output list that
     /// was uploaded under the lease, its bytes checked then.
-    pub(crate) fn check(self, spec: &Spec, uploaded: Option<Digest>) -> Result<Checked, RejectCode> {
+    pub(crate) fn check(
+        self,
+        spec: &Spec,
+        uploaded: Option<Digest>,
+    ) -> Result<Checked, RejectCode> {
         let receipt = self.receipt.verify().map_err(|_| RejectCode::Signature)?;
         let body = receipt.body();
         if body.spec != spec.digest() {

@@ -5,7 +5,7 @@ use crate::state::Shared;
 use crate::store::{Blobs, Reads, SqliteStore, Store, StoreError};
 use crate::writer::{self, Writer};
 use crate::{Config, api};
-use grid_protocol::{PublicKey, RefuseCode, SigningKey};
+use grid_protocol::{PublicKey, RefuseCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -243,4 +243,3 @@ async fn serve(stream: TcpStream, app: App, shared: Arc<Shared>) {
     }
     let _ = connection.await;
 }
-

@@ -48,7 +48,17 @@ impl Session {
     ) -> Self {
         let now = Instant::now();
         let allowance = Allowance::new(now);
-        Self { shared, node, number, outbox, able, allowance, bad_results: 0, heard: now, sent: now }
+        Self {
+            shared,
+            node,
+            number,
+            outbox,
+            able,
+            allowance,
+            bad_results: 0,
+            heard: now,
+            sent: now,
+        }
     }
 
     /// The node's leases stand for the grace from now, unless it joined again
@@ -92,7 +102,8 @@ impl Session {
         if self.sent.elapsed() >= self.shared.config.ping {
             // The message keeps a service worker alive; the frame makes the
             // browser itself answer, so that a dead peer is noticed.
-            let messages = [Message::Binary(encode(&ToNode::Ping).into()), Message::Ping(Bytes::new())];
+            let messages =
+                [Message::Binary(encode(&ToNode::Ping).into()), Message::Ping(Bytes::new())];
             self.write(socket, messages.into()).await?;
         }
         Ok(())

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use grid_protocol::{
     Delegation, FromNode, Join, Package, RefuseCode, ToNode, VERSIONS, decode, encode, join_bytes,
     limits,
@@ -146,7 +146,9 @@ fn words(code: RefuseCode) -> &'static str {
     match code {
         RefuseCode::Version => "the relay doesn't speak any of the versions that you do",
         RefuseCode::Message => "a message can't be decoded, is too long, or out of order",
-        RefuseCode::Signature => "the answer to the challenge, or the delegation, isn't signed right",
+        RefuseCode::Signature => {
+            "the answer to the challenge, or the delegation, isn't signed right"
+        }
         RefuseCode::Full => "the relay holds as many sockets as it may; come back later",
         RefuseCode::Replaced => "the same key joined again elsewhere",
         RefuseCode::Timeout => "you were silent for too long",
@@ -225,8 +227,7 @@ async fn handshake(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Sessi
         shared.dispatch(&mut core);
         joined
     };
-    let able =
-        join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
+    let able = join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
     let session = Session::new(shared.clone(), join.node, number, outbox, able);
     let heartbeat_ms = shared.config.heartbeat.as_millis() as u32;
     let welcome = ToNode::Welcome { heartbeat_ms, standing, fuel, tasks };

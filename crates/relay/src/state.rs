@@ -111,11 +111,8 @@ impl Shared {
         core.recent = recent.into();
         (core.fuel, core.tasks_done) = totals;
         for (row, tasks) in jobs {
-            let unfinished: Vec<u32> = tasks
-                .iter()
-                .filter(|task| task.result.is_none())
-                .map(|task| task.index)
-                .collect();
+            let unfinished: Vec<u32> =
+                tasks.iter().filter(|task| task.result.is_none()).map(|task| task.index).collect();
             self.metrics.recovered("start");
             tracing::info!(job = %row.id, tasks = unfinished.len(), "a job is taken up again");
             let job = std::sync::Arc::new(Job::of_row(&row, &tasks));

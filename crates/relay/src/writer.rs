@@ -163,9 +163,9 @@ fn commit(store: &mut dyn Store, writes: &[Write], shared: &Shared) -> Option<Ve
             Err(error) if is_of_the_write(&error) => {
                 let [write] = writes else {
                     // One of them can't be written: the others can.
-                    let alone = writes.iter().map(|write| {
-                        commit(store, std::slice::from_ref(write), shared)?.pop()
-                    });
+                    let alone = writes
+                        .iter()
+                        .map(|write| commit(store, std::slice::from_ref(write), shared)?.pop());
                     return alone.collect();
                 };
                 tracing::error!(%error, write = name(write), "a write can't be made");

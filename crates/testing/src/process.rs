@@ -21,34 +21,36 @@ impl RelayProcess {
     /// Starts a relay on a free port of the loopback interface, with its data
     /// in this folder, and waits until it listens.
     pub fn start(program: &Path, data: &Path) -> Result<Self> {
-        Self::listen(program, data, "127.0.0.1:0")
+        Self::listen(program, data, "127.0.0.1:0", None)
     }
 
-    fn listen(program: &Path, data: &Path, address: &str) -> Result<Self> {
-        let log = data.join("relay.log");
-        let file = std::fs::File::create(&log)
-            .with_context(|| format!("can't write {}", log.display()))?;
-        let child = Command::new(program)
-            .args(["--listen", address, "--data"])
+    fn listen(program: &Path, data: &Path, address: &str, file_kib: Option<u64>) -> Result<Self> {
+        let (out, log) = (data.join("relay.out"), data.join("relay.log"));
+        let file = |path: &Path| {
+            std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()))
+        };
+        let child = command(program, file_kib)
+            .args(["serve", "--listen", address, "--data-dir"])
             .arg(data)
             .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
+            .stdout(file(&out)?)
+            .stderr(file(&log)?)
             .spawn()
             .with_context(|| format!("can't run {}", program.display()))?;
         let (program, data) = (program.to_owned(), data.to_owned());
         let mut relay = Self { program, data, child, origin: String::new() };
         let until = Instant::now() + START;
         loop {
-            let printed = std::fs::read_to_string(&log)?;
-            if let Some(origin) = listening(&printed) {
+            if let Some(origin) = listening(&std::fs::read_to_string(&out)?) {
                 relay.origin = origin;
                 return Ok(relay);
             }
+            let said = || std::fs::read_to_string(&log).unwrap_or_default();
             if let Some(status) = relay.child.try_wait()? {
-                bail!("the relay ended at once: {status}\n{printed}");
+                bail!("the relay ended at once: {status}\n{}", said());
             }
-            ensure!(Instant::now() < until, "the relay is not ready\n{printed}");
+            ensure!(Instant::now() < until, "the relay is not ready\n{}", said());
+            // tidy-allow(sleep): polls a file, with a bound.
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -70,21 +72,29 @@ impl RelayProcess {
         Ok(())
     }
 
-    /// Starts it again, with the same data, at the same address.
+    /// Starts it again, with the same data, at the same address; kills it
+    /// first where it runs.
     pub fn restart(&mut self) -> Result<()> {
+        self.restart_limited(None)
+    }
+
+    /// The same, on a disk that is full once a file has this many KiB: writing
+    /// more of it fails.
+    pub fn restart_limited(&mut self, file_kib: Option<u64>) -> Result<()> {
         self.kill()?;
         let address = self.origin.trim_start_matches("http://").to_owned();
-        *self = Self::listen(&self.program, &self.data, &address)?;
+        *self = Self::listen(&self.program, &self.data, &address, file_kib)?;
         Ok(())
     }
 
     /// Adds an owner with this budget in fuel; gives the owner's key.
     pub fn add_owner(&self, name: &str, budget: u64) -> Result<String> {
-        let output = Command::new(&self.program)
-            .args(["owner", "add", name, "--budget", &budget.to_string(), "--data"])
+        let output = command(&self.program, None)
+            .args(["owner", "add", name, "--budget", &budget.to_string(), "--data-dir"])
             .arg(&self.data)
             .output()?;
-        ensure!(output.status.success(), "owner add: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "owner add: {said}");
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
@@ -119,10 +129,30 @@ impl Drop for RelayProcess {
     }
 }
 
-/// The address in what the relay printed.
+/// The relay's program, without the environment's say. A limit of the size of
+/// files is the shell's to set; a write beyond it then fails, because the
+/// signal for it is ignored.
+fn command(program: &Path, file_kib: Option<u64>) -> Command {
+    let mut command = match file_kib {
+        None => Command::new(program),
+        Some(kib) => {
+            let mut shell = Command::new("sh");
+            // In units of 512 bytes (POSIX).
+            let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * kib);
+            shell.args(["-c", &script]).arg(program);
+            shell
+        }
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRID_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The address in what the relay printed: one line of JSON.
 fn listening(printed: &str) -> Option<String> {
-    let line = printed.lines().find(|line| line.contains("listening"))?;
-    let url = line.get(line.find("http://")?..)?;
-    let end = url.find(|c: char| c.is_whitespace() || c == '"' || c == ',' || c == '\u{1b}');
-    Some(url[..end.unwrap_or(url.len())].trim_end_matches('/').to_owned())
+    let line: serde_json::Value = serde_json::from_str(printed.lines().next()?).ok()?;
+    Some(line.get("listening")?.as_str()?.to_owned())
 }

@@ -17,7 +17,7 @@ export class Relay {
   }
 
   async serve(listen) {
-    this.process = spawn(this.binary, ['--listen', listen, '--data', this.data], {
+    this.process = spawn(this.binary, ['serve', '--listen', listen, '--data-dir', this.data], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.log = [];
@@ -42,7 +42,7 @@ export class Relay {
   }
 
   owner(name = 'tests') {
-    const key = execFileSync(this.binary, ['owner', 'add', name, '--data', this.data], {
+    const key = execFileSync(this.binary, ['owner', 'add', name, '--data-dir', this.data], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });

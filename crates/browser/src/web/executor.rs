@@ -1,7 +1,7 @@
 //! The sandboxed worker: runs one task module as a nested instance, in slices
 //! of fuel, says how it ended, and is never used again.
 
-use super::guest::{self, Guest, Imports};
+use super::guest::{self, Guest, Imports, SuspendingImport};
 use super::port::Port;
 use super::{performance_now, words};
 use crate::messages::{Finished, FromWorker, Job, ToWorker};
@@ -196,10 +196,7 @@ fn import_object(run: &Shared, module: &Module) -> Result<Imports, String> {
                 });
             }
             (names::GRID, names::REFILL) => {
-                let refill =
-                    Closure::<dyn FnMut(i64) -> Result<JsValue, JsValue>>::new(move |remaining| {
-                        refill(&run, remaining)
-                    });
+                let refill = SuspendingImport::new(move |remaining| refill(&run, remaining));
                 imports.suspending(&import, refill);
             }
             (names::GRID, names::GROW) => imports.variadic(&import, move |arguments: Array| {

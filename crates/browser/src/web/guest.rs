@@ -39,11 +39,16 @@ pub(crate) fn imports_of(module: &Module) -> Vec<Import> {
     Module::imports(module).iter().map(import).collect()
 }
 
+/// A function that the module calls with any number of arguments.
+type Variadic = Closure<dyn FnMut(Array) -> Result<i32, JsValue>>;
+/// A function on whose promise the module sleeps.
+pub(crate) type SuspendingImport = Closure<dyn FnMut(i64) -> Result<JsValue, JsValue>>;
+
 /// An import object, and the closures that it points to.
 pub(crate) struct Imports {
     pub(crate) object: Object,
-    _variadic: Vec<Closure<dyn FnMut(Array) -> Result<i32, JsValue>>>,
-    _suspending: Vec<Closure<dyn FnMut(i64) -> Result<JsValue, JsValue>>>,
+    _variadic: Vec<Variadic>,
+    _suspending: Vec<SuspendingImport>,
 }
 
 impl Imports {
@@ -63,11 +68,7 @@ impl Imports {
     }
 
     /// An import that may return a promise, on which the module sleeps.
-    pub(crate) fn suspending(
-        &mut self,
-        import: &Import,
-        closure: Closure<dyn FnMut(i64) -> Result<JsValue, JsValue>>,
-    ) {
+    pub(crate) fn suspending(&mut self, import: &Import, closure: SuspendingImport) {
         self.define(import, &Suspending::new(closure.as_ref()));
         self._suspending.push(closure);
     }

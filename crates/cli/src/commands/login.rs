@@ -7,7 +7,7 @@ use crate::files::read_all;
 use crate::{quantity, ui};
 use grid_client::{Client, OwnerKey};
 use serde_json::json;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 pub(crate) async fn login(global: &Global) -> Result<Exit, Failure> {
     let (relay, _) = config::relay(global, &Config::load().unwrap_or_default());
@@ -49,7 +49,8 @@ fn key(global: &Global) -> Result<String, Failure> {
     }
     let stdin = io::stdin();
     let read = if stdin.is_terminal() {
-        eprint!("Owner key: ");
+        // Nobody is left to ask when standard error is closed.
+        let _ = write!(io::stderr(), "Owner key: ");
         console::Term::stderr().read_secure_line()
     } else {
         read_all(stdin.lock(), 64 << 10).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())

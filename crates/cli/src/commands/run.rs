@@ -94,7 +94,7 @@ fn summary(spec: &Spec, outcome: &Outcome, folder: Option<&Path>) {
     }
     let sign = style("grid:").for_stderr().dim();
     for line in lines {
-        eprintln!("{sign} {line}");
+        ui::aside(format!("{sign} {line}"));
     }
 }
 

@@ -32,10 +32,7 @@ fn unauthorized() -> AppError {
 impl FromRequestParts<Arc<Shared>> for Caller {
     type Rejection = AppError;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        shared: &Arc<Shared>,
-    ) -> Result<Self, AppError> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, AppError> {
         let header = parts.headers.get(header::AUTHORIZATION);
         let (scheme, secret) = header
             .and_then(|value| value.to_str().ok()?.split_once(' '))
@@ -71,10 +68,7 @@ fn lease(secret: &str, shared: &Shared) -> Option<LeaseHolder> {
 impl FromRequestParts<Arc<Shared>> for Owner {
     type Rejection = AppError;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        shared: &Arc<Shared>,
-    ) -> Result<Self, AppError> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, AppError> {
         match Caller::from_request_parts(parts, shared).await? {
             Caller::Owner(owner) => Ok(owner),
             Caller::Lease(_) => Err(unauthorized()),

@@ -28,7 +28,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .allow_methods([Method::GET, Method::PUT])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .max_age(std::time::Duration::from_secs(86_400));
-    let blob = get(blobs::get).put(blobs::put).layer(cors);
+    // `cors` answers OPTIONS; a route for it lets it.
+    let blob = get(blobs::get).put(blobs::put).options(|| async {}).layer(cors);
     Router::new()
         .route("/v1/modules", post(modules::submit))
         .route("/v1/modules/{source}", get(modules::info))

@@ -35,9 +35,9 @@ pub(crate) async fn submit(
     }
     let _turn = shared.admissions.acquire().await;
     let bytes = received.bytes.clone();
-    let admitted = compute(move || grid_sandbox::admit(&bytes).map(|admitted| {
-        (Digest::of(&admitted.bytes), admitted)
-    }))
+    let admitted = compute(move || {
+        grid_sandbox::admit(&bytes).map(|admitted| (Digest::of(&admitted.bytes), admitted))
+    })
     .await
     .map_err(|error| Code::ModuleRefused.because(error.to_string()))?;
     let (digest, admitted) = admitted;

@@ -89,12 +89,7 @@ struct Page {
     over: bool,
 }
 
-async fn page(
-    shared: &Shared,
-    owner: OwnerId,
-    id: JobId,
-    after: u64,
-) -> Result<Page, StoreError> {
+async fn page(shared: &Shared, owner: OwnerId, id: JobId, after: u64) -> Result<Page, StoreError> {
     let read = move |db: &rusqlite::Connection| {
         // The state first: when the job is over, no result follows what is read
         // after this.
@@ -105,8 +100,7 @@ async fn page(
         for result in results {
             let result = result.into_result(&job);
             last = result.seq;
-            serde_json::to_writer(&mut lines, &result)
-                .map_err(|_| StoreError::Row("a result"))?;
+            serde_json::to_writer(&mut lines, &result).map_err(|_| StoreError::Row("a result"))?;
             lines.push(b'\n');
         }
         Ok(Page { lines: lines.into(), last, more, over: job.state != JobState::Running })

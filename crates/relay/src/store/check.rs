@@ -158,8 +158,7 @@ fn check_signatures(
         .optional()?;
     // A missing row is found by the comparison of tables.
     if let Some(signature) = ack {
-        let ack =
-            Ack { receipt: verified.digest(), lease: receipt.body.lease, seq: seq as u64 };
+        let ack = Ack { receipt: verified.digest(), lease: receipt.body.lease, seq: seq as u64 };
         relay.verify_strict(&ack.encode(), &signature).map_err(bad)?;
     }
     Ok(())

@@ -201,18 +201,15 @@ pub(crate) fn jobs(
 ) -> Result<Vec<JobRow>, StoreError> {
     let mut query =
         db.prepare_cached(&format!("{JOB} WHERE owner = ?1 ORDER BY row DESC LIMIT ?2"))?;
-    query.query_map(params![owner.0, limit as i64], |row| Ok(job_row(row)))?.collect::<Result<
-        Result<Vec<_>, _>,
-        _,
-    >>()?
+    query
+        .query_map(params![owner.0, limit as i64], |row| Ok(job_row(row)))?
+        .collect::<Result<Result<Vec<_>, _>, _>>()?
 }
 
 /// Jobs that are not over, oldest first.
 pub(crate) fn running_jobs(db: &Connection) -> Result<Vec<JobRow>, StoreError> {
     let mut query = db.prepare_cached(&format!("{JOB} WHERE state = 0 ORDER BY row"))?;
-    query
-        .query_map([], |row| Ok(job_row(row)))?
-        .collect::<Result<Result<Vec<_>, _>, _>>()?
+    query.query_map([], |row| Ok(job_row(row)))?.collect::<Result<Result<Vec<_>, _>, _>>()?
 }
 
 fn job_row(row: &Row<'_>) -> Result<JobRow, StoreError> {
@@ -255,7 +252,11 @@ pub(crate) fn tasks(db: &Connection, job: &JobRow) -> Result<Vec<TaskRow>, Store
 }
 
 /// Digest and, where it is at most 64 KiB, bytes of a task's output list.
-pub(crate) fn output(db: &Connection, job: &JobRow, index: u32) -> Found<(Digest, Option<Vec<u8>>)> {
+pub(crate) fn output(
+    db: &Connection,
+    job: &JobRow,
+    index: u32,
+) -> Found<(Digest, Option<Vec<u8>>)> {
     if u64::from(index) >= job.tasks {
         return Ok(None);
     }
@@ -296,9 +297,8 @@ pub(crate) fn results(
         let entry: Vec<u8> = row.get(3)?;
         let (_, index, receipt) = as_receipt(row.get(2)?, &entry)?;
         let output: Option<Vec<u8>> = row.get(4)?;
-        let (name, hint) = task.query_row([job.first_task + i64::from(index)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        let (name, hint) = task
+            .query_row([job.first_task + i64::from(index)], |row| Ok((row.get(0)?, row.get(1)?)))?;
         bytes += output.as_ref().map_or(0, Vec::len);
         let ack = Signature(row.get(1)?);
         results.push(ResultRow { seq: unsigned(row, 0)?, index, name, receipt, ack, output, hint });

@@ -381,11 +381,9 @@ impl Batch<'_> {
         })?;
         let ack = Ack { receipt: receipt.digest(), lease: body.lease, seq };
         let ack = self.key.sign(&ack.encode());
-        self.tx.prepare_cached("INSERT INTO results VALUES (?1, ?2, ?3)")?.execute(params![
-            counts.row,
-            seq as i64,
-            ack.0
-        ])?;
+        self.tx
+            .prepare_cached("INSERT INTO results VALUES (?1, ?2, ?3)")?
+            .execute(params![counts.row, seq as i64, ack.0])?;
         match &accept.output {
             Some(bytes) => {
                 self.tx

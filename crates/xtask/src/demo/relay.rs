@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::process::{Process, command, end_group, output, wait_until};
 use crate::ui::{self, Step};
@@ -32,22 +33,23 @@ impl Relay {
         std::fs::create_dir_all(data)?;
         std::fs::set_permissions(data, Permissions::from_mode(0o700))?;
         let usual = stays && TcpListener::bind(USUAL).is_ok();
-        let log = data.join("relay.log");
+        let (log, ready) = (data.join("relay.log"), data.join("relay.json"));
         let file = File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
+        let _ = std::fs::remove_file(&ready);
         let mut relay = command(build::program("grid-relay")?);
-        relay.args(["--listen", if usual { USUAL } else { "127.0.0.1:0" }]);
-        relay.arg("--data").arg(data);
+        relay.args(["serve", "--listen", if usual { USUAL } else { "127.0.0.1:0" }]);
+        relay.arg("--data-dir").arg(data).arg("--ready-file").arg(&ready);
         // Not to pipes of ours, which would close when we end and it stays.
         relay.stdout(file.try_clone()?).stderr(file);
         let mut process = Process::spawn(&mut relay)?;
         std::fs::write(data.join("relay.pid"), process.id().to_string())?;
         let url = wait_until(READY, || {
-            let printed = std::fs::read_to_string(&log)?;
-            if let Some(url) = address(&printed) {
-                return Ok(Some(url));
+            if let Ok(text) = std::fs::read(&ready) {
+                let ready: Value = serde_json::from_slice(&text)?;
+                return Ok(ready["listening"].as_str().map(str::to_owned));
             }
             if process.ended()? {
-                bail!("the relay ended at once\n{printed}");
+                bail!("the relay ended at once\n{}", std::fs::read_to_string(&log)?);
             }
             Ok(None)
         })?;
@@ -60,13 +62,13 @@ impl Relay {
     /// its own: the user's stays as it is.
     pub(super) fn log_in(&self) -> Result<()> {
         let step = Step::start("Add an owner and log in");
-        let mut add = command(build::program("grid-relay")?);
-        add.args(["owner", "add", "demo", "--data"]).arg(&self.data);
-        let key = output(&mut add)?;
         let file = self.key_file();
-        std::fs::write(&file, "")?;
-        std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
-        std::fs::write(&file, key.trim())?;
+        // With --keep the owner of an earlier run is still there.
+        if !file.is_file() {
+            let mut add = command(build::program("grid-relay")?);
+            add.args(["owner", "add", "demo", "--data-dir"]).arg(&self.data);
+            write_private(&file, output(&mut add)?.trim())?;
+        }
         let mut login = self.grid()?;
         login.arg("login").arg("--relay").arg(&self.url).arg("--key-file").arg(&file);
         output(&mut login)?;
@@ -122,28 +124,9 @@ fn end_earlier(data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The address in what the relay printed.
-fn address(printed: &str) -> Option<String> {
-    let line = printed.lines().find(|line| line.contains("listening"))?;
-    let at = line.find("http://")?;
-    let url: String = line
-        .get(at..)?
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || ":/.[]-".contains(*c))
-        .collect();
-    Some(url.trim_end_matches(['/', '.']).to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::address;
-
-    #[test]
-    fn the_address_is_found_in_the_log() {
-        let found = |text| address(text).unwrap_or_default();
-        assert_eq!(found("listening on http://127.0.0.1:4321\n"), "http://127.0.0.1:4321");
-        let log = "INFO start\n{\"message\":\"listening on http://[::1]:80/\"}\n";
-        assert_eq!(found(log), "http://[::1]:80");
-        assert_eq!(address("starting"), None);
-    }
+/// Writes a file that only its owner may read.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, "")?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }

@@ -1,0 +1,340 @@
+//! A relay in this process, an owner, and nodes that do what a test says.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use base64::Engine as _;
+use futures_util::{SinkExt as _, StreamExt as _};
+use grid_protocol::api::{JobInfo, ModuleInfo, NewJob, TaskResult};
+use grid_protocol::{
+    Delegation, Digest, ExitReason, Files, FromNode, JobId, Join, LeaseId, LeaseOffer, Package,
+    PublicKey, ReceiptBody, RunResult, Side, SigningKey, Spec, ToNode, decode, encode, join_bytes,
+};
+use grid_relay::{Config, Relay, RelayHandle};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// No test waits longer for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const BUDGET: u64 = 1_000_000;
+
+pub struct Fixture {
+    pub dir: TempDir,
+    pub relay: RelayHandle,
+    pub owner: Owner,
+}
+
+pub async fn start() -> Fixture {
+    start_with(|_| {}).await
+}
+
+pub async fn start_with(change: impl FnOnce(&mut Config)) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::for_test(dir.path());
+    change(&mut config);
+    let relay = Relay::start(config).await.unwrap();
+    let key = relay.add_owner("ada", BUDGET).await.unwrap();
+    let owner = Owner { base: format!("http://{}", relay.address()), key };
+    Fixture { dir, relay, owner }
+}
+
+impl Fixture {
+    pub async fn node(&self, seed: u8) -> Node {
+        Node::join(&self.relay, seed, &[]).await
+    }
+
+    /// Stops the relay, and checks that what it left is consistent.
+    pub async fn finish(self) -> TempDir {
+        self.relay.shutdown().await;
+        let path = self.dir.path().to_owned();
+        tokio::task::spawn_blocking(move || grid_relay::check_store(&path)).await.unwrap().unwrap();
+        self.dir
+    }
+
+    /// Stops the relay, checks, and starts it again with the same owner.
+    pub async fn restart(self) -> Fixture {
+        let mut owner = Owner { base: String::new(), key: self.owner.key.clone() };
+        let dir = self.finish().await;
+        let relay = Relay::start(Config::for_test(dir.path())).await.unwrap();
+        owner.base = format!("http://{}", relay.address());
+        Fixture { dir, relay, owner }
+    }
+
+    /// A counter or gauge, as `/metrics` tells it.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = get(&format!("{}/metrics", self.owner.base)).await.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+/// Keeps no connection: each test has a runtime of its own.
+pub fn http() -> reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> =
+        LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
+    CLIENT.clone()
+}
+
+pub async fn get(url: &str) -> reqwest::Response {
+    http().get(url).send().await.unwrap()
+}
+
+/// Waits for a condition.
+pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.expect("the condition never held");
+}
+
+#[derive(Clone)]
+pub struct Owner {
+    pub base: String,
+    pub key: String,
+}
+
+impl Owner {
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (StatusCode, Vec<u8>) {
+        let request = http()
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key)
+            .body(body);
+        let response = request.send().await.unwrap();
+        (response.status(), response.bytes().await.unwrap().to_vec())
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Vec<u8>) {
+        self.ask(Method::GET, path, "").await
+    }
+
+    /// The answer, which is not an error.
+    pub async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> T {
+        let (status, body) = self.ask(method, path, body).await;
+        assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// Status and code of the answer, which is an error of the one shape.
+    pub async fn error(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, String) {
+        let (status, body) = self.ask(method, path, body).await;
+        let body: grid_protocol::api::ErrorBody = serde_json::from_slice(&body)
+            .unwrap_or_else(|_| panic!("{status}: {}", String::from_utf8_lossy(&body)));
+        assert!(!body.error.message.is_empty());
+        (status.as_u16(), body.error.code)
+    }
+
+    pub async fn submit_module(&self) -> ModuleInfo {
+        self.json(Method::POST, "/v1/modules", wasm()).await
+    }
+
+    /// A job with these inputs on standard input, each with a fuel limit of 100.
+    pub async fn submit_job(&self, inputs: &[&[u8]], budget: Option<u64>) -> JobInfo {
+        let module = self.submit_module().await;
+        let job = job(&module, inputs, budget);
+        self.json(Method::POST, "/v1/jobs", job.to_string()).await
+    }
+
+    pub async fn job(&self, id: JobId) -> JobInfo {
+        self.json(Method::GET, &format!("/v1/jobs/{id}"), "").await
+    }
+
+    pub async fn account(&self) -> u64 {
+        let account: Value = self.json(Method::GET, "/v1/account", "").await;
+        account["budget"].as_u64().unwrap()
+    }
+
+    /// Every result of a job that ends.
+    pub async fn results(&self, id: JobId) -> Vec<TaskResult> {
+        let path = format!("/v1/jobs/{id}/results?follow=true");
+        let (status, body) = timeout(PATIENCE, self.get(&path)).await.expect("the job never ended");
+        assert_eq!(status, 200);
+        lines(&body)
+    }
+}
+
+pub fn lines(body: &[u8]) -> Vec<TaskResult> {
+    body.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+pub fn wasm() -> Vec<u8> {
+    wat::parse_str("(module (memory (export \"memory\") 1) (func (export \"_start\")))").unwrap()
+}
+
+pub fn job(module: &ModuleInfo, inputs: &[&[u8]], budget: Option<u64>) -> Value {
+    let tasks: Vec<_> = inputs
+        .iter()
+        .map(|input| {
+            let encoded = Files::stdin(input.to_vec()).encode();
+            let inline = base64::engine::general_purpose::STANDARD.encode(encoded);
+            json!({ "name": String::from_utf8_lossy(input), "inline": inline })
+        })
+        .collect();
+    let job = json!({
+        "module": module.source, "name": "a job", "fuel": 100, "output_bytes": 1_000_000,
+        "budget": budget, "tasks": tasks,
+    });
+    let _: NewJob = serde_json::from_value(job.clone()).unwrap();
+    job
+}
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A node's socket, joined.
+pub struct Node {
+    pub key: SigningKey,
+    pub relay: PublicKey,
+    pub standing: Vec<LeaseId>,
+    pub tasks: u64,
+    pub socket: Socket,
+}
+
+pub async fn connect(relay: &RelayHandle) -> Socket {
+    let url = format!("ws://{}/v1/node", relay.address());
+    tokio_tungstenite::connect_async(url).await.unwrap().0
+}
+
+pub async fn send(socket: &mut Socket, message: &FromNode) {
+    socket.send(Message::Binary(encode(message).into())).await.unwrap();
+}
+
+/// The next message that isn't a ping; `None` when the socket closed.
+pub async fn receive(socket: &mut Socket) -> Option<ToNode> {
+    loop {
+        let next = timeout(PATIENCE, socket.next()).await.expect("the relay says nothing");
+        match next {
+            Some(Ok(Message::Binary(bytes))) => match decode(&bytes).unwrap() {
+                ToNode::Ping => {}
+                message => return Some(message),
+            },
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+impl Node {
+    pub async fn join(relay: &RelayHandle, seed: u8, holding: &[LeaseId]) -> Self {
+        Self::join_as(relay, seed, holding, None).await
+    }
+
+    pub async fn join_as(
+        relay: &RelayHandle,
+        seed: u8,
+        holding: &[LeaseId],
+        delegation: Option<Delegation>,
+    ) -> Self {
+        let mut socket = connect(relay).await;
+        let key = SigningKey::from_seed([seed; 32]);
+        let hello = FromNode::Hello { versions: vec![1], agent: format!("test {seed}") };
+        send(&mut socket, &hello).await;
+        let Some(ToNode::Challenge { version: 1, relay: named, origin, nonce }) =
+            receive(&mut socket).await
+        else {
+            panic!("no challenge");
+        };
+        assert_eq!((named, origin.as_str()), (relay.key(), relay.origin()));
+        let node = key.public();
+        let join = Join {
+            node,
+            signature: key.sign(&join_bytes(&named, &origin, &nonce, &node)),
+            delegation,
+            package: Package::Full,
+            admissions: vec![1],
+            holding: holding.to_vec(),
+        };
+        send(&mut socket, &FromNode::Join(join)).await;
+        match receive(&mut socket).await {
+            Some(ToNode::Welcome { standing, tasks, .. }) => {
+                Self { key, relay: named, standing, tasks, socket }
+            }
+            other => panic!("not welcome: {other:?}"),
+        }
+    }
+
+    pub async fn ready(&mut self, slots: u8) {
+        send(&mut self.socket, &FromNode::Ready { slots }).await;
+    }
+
+    pub async fn receive(&mut self) -> ToNode {
+        receive(&mut self.socket).await.expect("the socket closed")
+    }
+
+    pub async fn lease(&mut self) -> LeaseOffer {
+        match self.receive().await {
+            ToNode::Lease(offer) => offer,
+            other => panic!("not a lease: {other:?}"),
+        }
+    }
+
+    pub fn result(&self, offer: &LeaseOffer, stdout: &[u8], fuel: u64) -> RunResult {
+        let spec = Spec::decode(&offer.spec).unwrap();
+        let mut output = Files::new(Side::Output);
+        output.insert("stdout", stdout.to_vec()).unwrap();
+        let output = output.encode();
+        let body = ReceiptBody {
+            relay: self.relay,
+            lease: offer.lease,
+            spec: spec.digest(),
+            input: spec.input,
+            reason: ExitReason::Exit,
+            exit_code: 0,
+            output: Digest::of(&output),
+            check: Digest::ZERO,
+            fuel,
+            node: self.key.public(),
+        };
+        let receipt = body.encode();
+        let signature = self.key.sign(&receipt);
+        RunResult { receipt, signature, output: Some(output), hint: None }
+    }
+
+    pub async fn send_result(&mut self, result: &RunResult) {
+        send(&mut self.socket, &FromNode::Result(result.clone())).await;
+    }
+
+    /// Sends a result; gives back the number of its entry.
+    pub async fn deliver(&mut self, result: &RunResult) -> u64 {
+        self.send_result(result).await;
+        self.acked(result).await
+    }
+
+    pub async fn acked(&mut self, result: &RunResult) -> u64 {
+        let message = self.receive().await;
+        let Some((ack, signature)) = message.ack() else { panic!("not an ack: {message:?}") };
+        assert_eq!(ack.receipt, Digest::of(&result.receipt));
+        self.relay.verify_strict(&ack.encode(), &signature).unwrap();
+        ack.seq
+    }
+
+    pub async fn rejected(&mut self) -> u16 {
+        match self.receive().await {
+            ToNode::Rejected { code, .. } => code,
+            other => panic!("not rejected: {other:?}"),
+        }
+    }
+}
