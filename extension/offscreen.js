@@ -9,7 +9,14 @@ const script = Promise.all([text('grid.js'), text('executor-worker.js')]);
 const battery = navigator.getBattery?.().catch(() => undefined);
 
 const office = start();
-navigator.serviceWorker.onmessage = async ({ ports }) => (await office).connect(ports[0]);
+
+// The service worker hands over a port, and the name of a lock that it holds
+// while it lives.
+navigator.serviceWorker.onmessage = async ({ data: life, ports: [port] }) => {
+  const started = await office;
+  const connection = started.connect(port);
+  navigator.locks.request(life, () => started.disconnect(connection));
+};
 
 async function start() {
   const bytes = await wasm;

@@ -7,7 +7,6 @@ use grid_protocol::api::{JobInfo, NewJob};
 use grid_protocol::{Digest, SigningKey};
 use grid_relay::{Config, Relay, RelayHandle};
 use grid_testing::{NO_OP, Owner, small_job};
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -110,10 +109,7 @@ pub async fn metric(origin: &str, name: &str) -> Result<u64> {
 }
 
 /// Waits until `holds`, asking again and again; fails after [`BOUND`].
-pub async fn eventually<F>(what: &str, mut holds: impl FnMut() -> F) -> Result<()>
-where
-    F: Future<Output = Result<bool>>,
-{
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let until = Instant::now() + BOUND;
     while !holds().await? {
         ensure!(Instant::now() < until, "not in time: {what}");

@@ -7,7 +7,8 @@ const node = wasm_bindgen({ module_or_path: 'grid_bg.wasm' }).then(() => wasm_bi
 const IDLE_SECONDS = 60;
 chrome.idle.setDetectionInterval(IDLE_SECONDS);
 chrome.idle.onStateChanged.addListener(async state => (await node).idle(state));
-chrome.alarms.onAlarm.addListener(async () => (await node).wake());
+chrome.alarms.onAlarm.addListener(async () =>
+  (await node).wake(await chrome.offscreen.hasDocument()));
 chrome.runtime.onStartup.addListener(() => node); // Switched on before: goes on.
 
 // From the popup (`status`, `settings`) and the offscreen document (`wake`).
@@ -21,6 +22,16 @@ async function answer({ kind, settings }) {
   if (kind === 'settings') await started.change(settings);
   return kind === 'wake' ? {} : started.view();
 }
+
+// A lock held for as long as this service worker lives: the offscreen document
+// waits for it, and so learns of its death.
+const life = crypto.randomUUID();
+const alive = new Promise(held => {
+  navigator.locks.request(life, () => {
+    held();
+    return new Promise(() => {});
+  });
+});
 
 // Below: what the node calls.
 
@@ -39,7 +50,8 @@ function openOffice(port) {
     }
     const all = await clients.matchAll({ type: 'window', includeUncontrolled: true });
     const document = all.find(client => new URL(client.url).pathname === '/offscreen.html');
-    document.postMessage('node', [port]);
+    await alive;
+    document.postMessage(life, [port]);
   });
 }
 

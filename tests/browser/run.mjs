@@ -18,8 +18,8 @@ class Test {
     this.#ends.unshift(end);
   }
 
-  async relay() {
-    const relay = await Relay.start(given.relayBin);
+  async relay(how) {
+    const relay = await Relay.start(given.relayBin, how);
     this.after(() => relay.stop());
     return relay;
   }
@@ -31,8 +31,8 @@ class Test {
   }
 
   /** A relay, an owner, and a browser that has joined. */
-  async network({ extension, ...settings } = {}) {
-    const [relay, browser] = await Promise.all([this.relay(), this.browser(extension)]);
+  async network({ extension, counted, ...settings } = {}) {
+    const [relay, browser] = await Promise.all([this.relay({ counted }), this.browser(extension)]);
     const owner = relay.owner();
     await browser.switchOn(relay.url, settings);
     return { relay, owner, browser };
@@ -44,7 +44,7 @@ class Test {
   }
 
   async end() {
-    for (const end of this.#ends) await end().catch?.(() => {});
+    for (const end of this.#ends) await end();
   }
 }
 

@@ -45,7 +45,6 @@ async fn nothing_is_acknowledged_on_a_full_disk() -> Result<()> {
     assert!(!acks.is_empty(), "the disk was full at once");
 
     // It is said where operators look, and to who asks for something.
-    let http = reqwest::Client::builder().no_proxy().build()?;
     let health_url = format!("{}/healthz", relay.origin());
     let health =
         async || -> Result<u16> { Ok(http.get(&health_url).send().await?.status().as_u16()) };
@@ -65,6 +64,7 @@ async fn nothing_is_acknowledged_on_a_full_disk() -> Result<()> {
     // With room again: what was acknowledged is there, the rest can be done.
     relay.restart()?;
     assert_eq!(health().await?, 200);
+    let owner = Owner::new(relay.origin(), &owner_key)?;
     let (offer, body, output) = unanswered;
     let (mut node, standing) =
         ScriptedNode::rejoin(relay.origin(), key(1), vec![offer.lease]).await?;

@@ -125,8 +125,8 @@ impl Supervisor {
         self.effects.push(Effect::Node(FromSupervisor::Power(self.power)));
     }
 
-    /// The node's port closed: the service worker died. Runs go on, and it is
-    /// woken to keep their leases alive.
+    /// The service worker died. Runs go on, and it is woken to keep their
+    /// leases alive.
     pub fn disconnect(&mut self) {
         self.link = Link::Down;
         if !self.runs.is_empty() {
@@ -156,7 +156,7 @@ impl Supervisor {
     }
 
     /// The frame's process ended, or the frame doesn't work: builds another.
-    pub fn frame_gone(&mut self, now: f64) {
+    fn frame_gone(&mut self, now: f64) {
         if self.frame_since.is_some() {
             return;
         }
@@ -275,8 +275,14 @@ impl Supervisor {
                 }
             }
         }
+        let lost = !silent.is_empty();
         for lease in silent {
             self.fail(lease, "the worker did not answer".into(), now);
+        }
+        if lost && self.workers().is_empty() {
+            // It may not have been the worker's fault: the frame's process ends
+            // without a word.
+            self.frame_gone(now);
         }
         if wake {
             self.effects.push(Effect::WakeNode);

@@ -116,7 +116,9 @@ fn a_silent_worker_is_killed() {
     assert!(!failed(&s.effects()));
     s.tick(2.0 * SILENT_MS + 1.0);
     let effects = s.effects();
-    assert!(failed(&effects) && effects.contains(&Effect::Kill(1)), "{effects:?}");
+    assert!(failed(&effects) && effects.contains(&Effect::BuildFrame), "{effects:?}");
+    s.tick(2.0 * SILENT_MS + 2.0);
+    assert_eq!(s.effects(), []);
 }
 
 #[test]

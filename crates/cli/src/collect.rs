@@ -183,9 +183,7 @@ impl<'a> Collector<'a> {
             let hint = result.hint.as_deref().map(printable);
             lines.extend(hint.map(|hint| format!("    {hint}")));
             let stderr = output.and_then(|output| output.get("stderr")).unwrap_or_default();
-            lines.extend(
-                ui::last_lines(stderr).into_iter().map(|line| format!("    stderr: {line}")),
-            );
+            lines.extend(ui::excerpt(stderr).into_iter().map(|line| format!("    stderr: {line}")));
         }
         self.progress.around(|| lines.iter().try_for_each(ui::line))
     }
@@ -251,6 +249,9 @@ impl<'a> Collector<'a> {
         if let Some(folder) = &self.folder {
             out += &format!("\nResults are in {}.", folder.root().display());
         }
+        if self.folder.is_none() && tally.done > 0 {
+            out += &format!("\nTake them with: grid results {id} --out DIR");
+        }
         if self.unsaved > 0 {
             out += &format!("\n{} of them could not be written.", self.unsaved);
         }
@@ -277,7 +278,7 @@ fn save(
         return Err(format!("the job has no task {}", result.index));
     };
     let receipt = folder.receipt(result);
-    if !folder.holds(&place, &receipt) {
+    if !folder.holds(&place, output, &receipt) {
         folder.save(&place, output, &receipt).map_err(|error| save_error(&place, &error))?;
     }
     Ok(Some(place.display().to_string()))
@@ -289,7 +290,9 @@ async fn state(client: &Client, job: &JobInfo) -> String {
         Ok(job) if job.leased > 0 => format!("{} running", job.leased),
         Ok(_) => match client.network().await {
             Ok(network) if network.nodes_online == 0 => "waiting: no node is on line".into(),
-            Ok(network) => format!("waiting for one of {} nodes", network.nodes_online),
+            Ok(network) => {
+                format!("waiting for one of {}", ui::count(network.nodes_online, "node"))
+            }
             Err(_) => String::new(),
         },
         Err(_) => "the relay does not answer, trying again".into(),

@@ -112,10 +112,11 @@ impl ResultsFolder {
         ReceiptFile::new(self.relay, self.job, result)
     }
 
-    /// Whether a task's folder holds this very result already.
-    pub(crate) fn holds(&self, task: &Path, receipt: &ReceiptFile) -> bool {
+    /// Whether a task's folder holds this very result already, unharmed.
+    pub(crate) fn holds(&self, task: &Path, output: &Files, receipt: &ReceiptFile) -> bool {
         let bytes = read_bounded(&task.join(RECEIPT), MAX_SMALL).unwrap_or_default();
         ReceiptFile::decode(&bytes).is_ok_and(|there| there == *receipt)
+            && load_output(task).is_ok_and(|there| there.as_ref() == Some(output))
     }
 
     /// Writes a task's folder.

@@ -144,10 +144,13 @@ fn a_result_that_is_there_is_known() {
     let task = folder.task(0).unwrap();
     assert_eq!(folder.task(1), None);
     let receipt = folder.receipt(&result(1));
-    assert!(!folder.holds(&task, &receipt));
+    assert!(!folder.holds(&task, &sample(), &receipt));
     folder.save(&task, &sample(), &receipt).unwrap();
-    assert!(folder.holds(&task, &receipt));
-    assert!(!folder.holds(&task, &folder.receipt(&result(2))));
+    assert!(folder.holds(&task, &sample(), &receipt));
+    fs::write(task.join("stdout"), "harmed").unwrap();
+    assert!(!folder.holds(&task, &sample(), &receipt));
+    assert!(folder.save(&task, &sample(), &receipt).is_err(), "without --force it stays");
+    assert!(!folder.holds(&task, &sample(), &folder.receipt(&result(2))));
 }
 
 fn result(fuel: u64) -> TaskResult {

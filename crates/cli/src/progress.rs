@@ -39,8 +39,7 @@ impl Progress {
             return Self::Lines { started: Instant::now(), last: None, shown: 0 };
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        let style =
-            "{spinner:.cyan} {bar:28.cyan/dim} {pos}/{len} tasks  {msg}  {elapsed} gone{prefix}";
+        let style = "{spinner:.cyan} {bar:24.cyan/dim} {pos}/{len} tasks  {elapsed}  {wide_msg}";
         let style = ProgressStyle::with_template(style).expect("the template is sound");
         bar.set_style(style.progress_chars("━━─"));
         bar.enable_steady_tick(Duration::from_millis(120));
@@ -51,13 +50,13 @@ impl Progress {
     pub(crate) fn show(&mut self, tally: &Tally, state: &str) {
         match self {
             Self::Bar(bar) => {
-                bar.set_prefix(match bar.eta() {
+                let to_go = match bar.eta() {
                     eta if tally.done == 0 || tally.done == tally.total || eta.is_zero() => {
                         String::new()
                     }
-                    eta => format!(", {} to go", span(eta)),
-                });
-                bar.set_message(counts(tally, state));
+                    eta => format!("{} to go, ", span(eta)),
+                };
+                bar.set_message(to_go + &counts(tally, state));
                 bar.set_position(tally.done);
             }
             Self::Lines { started, last, shown } => {

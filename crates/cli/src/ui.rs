@@ -72,13 +72,29 @@ pub(crate) fn succeeded(reason: ExitReason, exit_code: u32) -> bool {
     reason == ExitReason::Exit && exit_code == 0
 }
 
-/// The last lines that a module wrote to standard error, fit for a terminal.
-pub(crate) fn last_lines(stderr: &[u8]) -> Vec<String> {
-    let tail = &stderr[stderr.len().saturating_sub(2000)..];
-    let text = printable(&String::from_utf8_lossy(tail));
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let from = lines.len().saturating_sub(3);
-    lines[from..].iter().map(|line| line.chars().take(160).collect()).collect()
+/// A number of things: `1 task`, `2 tasks`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Standard error of a module in at most five lines, fit for a terminal: how
+/// it begins and how it ends.
+pub(crate) fn excerpt(stderr: &[u8]) -> Vec<String> {
+    const PART: usize = 2000;
+    let lines = |bytes: &[u8]| -> Vec<String> {
+        let text = printable(&String::from_utf8_lossy(bytes));
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(|line| line.chars().take(160).collect()).collect()
+    };
+    let mut all = if stderr.len() <= 2 * PART {
+        lines(stderr)
+    } else {
+        [lines(&stderr[..PART]), lines(&stderr[stderr.len() - PART..])].concat()
+    };
+    if all.len() > 5 {
+        all.splice(2..all.len() - 2, ["…".to_owned()]);
+    }
+    all
 }
 
 /// A table with its columns aligned; numbers are given as text.
@@ -111,10 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_stderr_is_shown_and_it_can_not_steer_the_terminal() {
-        let stderr = b"one\ntwo\n\nthree\n\x1b[31mfour\n";
-        assert_eq!(last_lines(stderr), ["two", "three", "[31mfour"]);
-        assert_eq!(last_lines(&[b'x'; 10_000])[0].len(), 160);
-        assert!(last_lines(b"").is_empty());
+    fn stderr_is_short_and_can_not_steer_the_terminal() {
+        assert_eq!(excerpt(b"one\n\n\x1b[31mtwo\n"), ["one", "[31mtwo"]);
+        assert_eq!(excerpt(b"1\n2\n3\n4\n5\n6\n"), ["1", "2", "…", "5", "6"]);
+        assert_eq!(excerpt(&[b'x'; 10_000])[0].len(), 160);
+        let long = [b"first\n".to_vec(), vec![b'\n'; 10_000], b"last".to_vec()].concat();
+        assert_eq!(excerpt(&long), ["first", "last"]);
+        assert!(excerpt(b"").is_empty());
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([count(0, "task"), count(1, "task")], ["0 tasks", "1 task"]);
     }
 }

@@ -171,10 +171,14 @@ pub fn verify(result: &TaskResult, output: Option<&[u8]>, expected: Expected<'_>
             Step::skipped(Check::Relay, format!("says {named}; no key was given to compare with"))
         }
     });
-    let relay = expected.relay.unwrap_or(named);
+    let (relay, whose) = match expected.relay {
+        Some(relay) => (relay, "the relay"),
+        None => (named, "whoever has that key"),
+    };
     let ack = receipt
         .map_err(|_| "the receipt it is for is not valid".to_owned())
-        .and_then(|receipt| acknowledgement(result, &receipt, relay));
+        .and_then(|receipt| acknowledgement(result, &receipt, relay))
+        .map(|seq| format!("signed by {whose}, entry {seq}"));
     steps.push(Step::of(Check::Acknowledgement, ack));
     Report { steps }
 }
@@ -242,14 +246,14 @@ fn files(result: &TaskResult, bytes: &[u8]) -> Result<String, String> {
     let files = Files::decode(Side::Output, bytes).map_err(|error| error.to_string())?;
     let (size, limit) = (files.size(), result.spec.output_bytes);
     ensure(size <= limit, || format!("{size} bytes of output of {limit} allowed"))?;
-    Ok(format!("is {digest}, {} files, {size} bytes", files.len()))
+    Ok(format!("is {digest}, files: {}, bytes: {size}", files.len()))
 }
 
 fn acknowledgement(
     result: &TaskResult,
     receipt: &Receipt,
     relay: PublicKey,
-) -> Result<String, String> {
+) -> Result<u64, String> {
     let ack = &result.ack;
     ensure(ack.receipt == receipt.digest(), || {
         format!("it is for receipt {}, this one is {}", ack.receipt, receipt.digest())
@@ -258,5 +262,5 @@ fn acknowledgement(
     relay
         .verify_strict(&ack.encode(), &result.ack_signature)
         .map_err(|_| "the relay's signature is not valid".to_owned())?;
-    Ok(format!("signed by the relay, entry {}", ack.seq))
+    Ok(ack.seq)
 }

@@ -114,13 +114,13 @@ fn manage(data_dir: &Path, command: Owner) -> Result<()> {
             let owners = grid_relay::owners(data_dir)?;
             if json {
                 let owners = owners.iter().map(
-                    |owner| json!({"name": owner.name, "key": owner.live, "budget": owner.balance}),
+                    |owner| json!({"name": owner.name, "key": owner.key.is_some(), "budget": owner.balance}),
                 );
                 println!("{}", serde_json::Value::from_iter(owners));
             } else {
                 println!("{:<32} {:<8} FUEL LEFT", "NAME", "KEY");
                 for owner in owners {
-                    let key = if owner.live { "valid" } else { "revoked" };
+                    let key = if owner.key.is_some() { "valid" } else { "revoked" };
                     println!("{:<32} {key:<8} {}", owner.name, owner.balance);
                 }
             }

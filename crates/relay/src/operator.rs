@@ -128,7 +128,13 @@ pub fn add_owner(data_dir: &Path, name: &str, budget: u64) -> Result<String, Rel
 
 /// Ends an owner's key. Jobs that run go on.
 pub fn revoke_owner(data_dir: &Path, name: &str) -> Result<(), RelayError> {
-    commit(data_dir, Write::RevokeOwner { name: name.into(), at_ms: unix_ms() })
+    let paths = existing(data_dir)?;
+    let owner = Reads::new(&paths.database).run_blocking(|db| rows::owner_by_name(db, name))?;
+    let owner = owner.ok_or(Refusal::NoSuchOwner).map_err(OperatorError::from)?;
+    match owner.key {
+        Some(hash) => commit(data_dir, Write::RevokeKey { hash, at_ms: unix_ms() }),
+        None => Ok(()),
+    }
 }
 
 fn commit(data_dir: &Path, write: Write) -> Result<(), RelayError> {

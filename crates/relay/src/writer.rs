@@ -200,7 +200,7 @@ fn is_of_the_write(error: &StoreError) -> bool {
 fn name(write: &Write) -> &'static str {
     match write {
         Write::AddOwner { .. } => "add_owner",
-        Write::RevokeOwner { .. } => "revoke_owner",
+        Write::RevokeKey { .. } => "revoke_key",
         Write::LinkAccount { .. } => "link_account",
         Write::PutModule { .. } => "put_module",
         Write::PutInput { .. } => "put_input",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -59,8 +59,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let out = crate::root().join("dist/results");
     let module = build::example_module(EXAMPLE);
     let inputs = inputs()?;
-    submit(&relay, &module, &inputs, &out, options.json)?;
-    let results = check::all(&relay, &module, &native, &inputs, &out)?;
+    let results = submit(&relay, &module, &inputs, &out, options.json)
+        .and_then(|()| check::all(&relay, &module, &native, &inputs, &out))
+        .with_context(|| {
+            let browser = browser.printed().join("\n");
+            format!("the relay's log:\n{}\nthe browser's:\n{browser}\n", relay.log())
+        })?;
     drop(browser);
 
     let good = results.len() == inputs.len() && results.iter().all(Checked::good);

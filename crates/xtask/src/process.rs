@@ -202,6 +202,11 @@ impl Process {
         }
     }
 
+    /// What the child printed since, without waiting.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.lines.as_ref().map(|lines| lines.try_iter().collect()).unwrap_or_default()
+    }
+
     /// Reads to the end, at most until `limit`, which ends the group.
     fn follow(mut self, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
         // Without pipes only the end is waited for: both ends of this one are here.
@@ -341,12 +346,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{name} printed no text"))
 }
 
-/// The command as one would type it.
+/// The command as one would type it, as far as it fits a line.
 fn describe(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
-    let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+    let mut text = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for argument in command.get_args() {
+        if text.len() > 100 {
+            text.push_str(" …");
+            break;
+        }
+        text.push(' ');
+        text.push_str(&argument.to_string_lossy());
+    }
+    text
 }
 
 /// Cargo's progress bar, which says how far a build is.
@@ -357,8 +369,11 @@ pub(crate) fn cargo_progress(line: &str) -> Option<String> {
     Some(rest.trim().to_owned())
 }
 
-fn progress_only(line: &str) -> bool {
-    cargo_progress(line).is_some() || line.trim().is_empty()
+/// Whether a line only says that work goes on, and is no loss when work fails.
+pub(crate) fn progress_only(line: &str) -> bool {
+    let words = ["Blocking", "Building", "Checking", "Compiling", "Downloaded", "Downloading"];
+    let first = line.split_whitespace().next();
+    first.is_none_or(|first| words.contains(&first))
 }
 
 /// Runs cargo quietly with its own progress in the step's line.
@@ -471,5 +486,7 @@ mod tests {
         let bar = "    Building [=======>    ] 12/34: serde, wasmtime(build)";
         assert_eq!(cargo_progress(bar).unwrap(), "12/34: serde, wasmtime(build)");
         assert!(cargo_progress("   Compiling serde v1.0.0").is_none());
+        assert!(progress_only(bar) && progress_only("   Compiling serde v1.0.0"));
+        assert!(progress_only("") && !progress_only("error[E0425]: cannot find value"));
     }
 }

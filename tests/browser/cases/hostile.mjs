@@ -61,7 +61,7 @@ export default {
           const { Instance } = WebAssembly;
           let own = true;
           WebAssembly.Instance = function (...given) {
-            while (!own && self.name === '1');
+            while (!own && self.name === 'frame 1, worker 1');
             own = false;
             return new Instance(...given);
           };
@@ -72,7 +72,15 @@ export default {
           let count = 0;
           globalThis.Worker = function (url) {
             count += 1;
-            return new Packaged(url, { name: String(count) });
+            return new Packaged(url, { name: `${globalThis.name}, worker ${count}` });
+          };
+        }),
+        'offscreen.js': script(() => {
+          const create = document.createElement.bind(document);
+          let count = 0;
+          document.createElement = tag => {
+            count += 1;
+            return Object.assign(create(tag), { name: `frame ${count}` });
           };
         }),
       },

@@ -5,12 +5,7 @@ import { trapServer } from '../lib/trap-server.mjs';
 import { until } from '../lib/wait.mjs';
 
 /** CPU seconds of all of the browser's processes. */
-async function cpuSeconds(browser) {
-  const session = await browser.context.browser().newBrowserCDPSession();
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  await session.detach();
-  return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
-}
+const cpuSeconds = async browser => [...(await browser.cpu()).values()].reduce((a, b) => a + b, 0);
 
 export default {
   async 'nothing runs and no socket opens before it'(t) {
@@ -25,7 +20,7 @@ export default {
     await browser.worker.evaluate(async () => {
       const started = await node;
       for (const state of ['active', 'idle', 'locked']) started.idle(state);
-      started.wake();
+      started.wake(false);
     });
     const quiet = await browser.worker.evaluate(async () => ({
       document: await chrome.offscreen.hasDocument(),
@@ -47,14 +42,13 @@ export default {
     await until('the lease is given back', async () => (await relay.network()).tasks_waiting === 1, 2_000);
     await until('the sandbox is gone', async () =>
       !await browser.worker.evaluate(() => chrome.offscreen.hasDocument()), 2_000);
-    let before = await cpuSeconds(browser);
+    let last = [await cpuSeconds(browser), Date.now()];
     await until('the browser is at rest', async () => {
-      await new Promise(done => setTimeout(done, 500));
-      const now = await cpuSeconds(browser);
-      const busy = (now - before) / 0.5;
-      before = now;
+      const now = [await cpuSeconds(browser), Date.now()];
+      const busy = (now[0] - last[0]) / ((now[1] - last[1]) / 1_000);
+      last = now;
       return busy < 0.5;
-    }, Math.max(1, off + 2_000 - Date.now()));
+    }, Math.max(500, off + 2_000 - Date.now()), 400);
     assert.equal((await owner.job(id)).state, 'running');
     assert.equal((await browser.view()).state, 'off');
   },

@@ -23,11 +23,15 @@ export class Browser {
       ignoreDefaultArgs: ['--disable-extensions'],
       args: [...FLAGS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
     });
-    browser.context.on('serviceworker', worker => (browser.worker = worker));
-    browser.worker = browser.context.serviceWorkers()[0]
+    const worker = browser.context.serviceWorkers()[0]
       ?? await browser.context.waitForEvent('serviceworker');
-    browser.id = new URL(browser.worker.url()).host;
+    browser.id = new URL(worker.url()).host;
     return browser;
+  }
+
+  /** The service worker, to evaluate in. That starts one that is stopped. */
+  get worker() {
+    return this.context.serviceWorkers().at(-1);
   }
 
   async popup() {
@@ -65,13 +69,23 @@ export class Browser {
     return popup.evaluate(() => chrome.runtime.sendMessage({ kind: 'status' }));
   }
 
+  /** Sends one command to the browser. */
+  async command(name, values = {}) {
+    this.session ??= await this.context.browser().newBrowserCDPSession();
+    return this.session.send(name, values);
+  }
+
   /** Stops the service worker as Chromium does. */
   async stopWorker() {
-    const session = await this.context.browser().newBrowserCDPSession();
-    const { targetInfos } = await session.send('Target.getTargets');
-    const target = targetInfos.find(info => info.type === 'service_worker');
-    await session.send('Target.closeTarget', { targetId: target.targetId });
-    await session.detach();
+    const { targetInfos } = await this.command('Target.getTargets');
+    const { targetId } = targetInfos.find(({ type }) => type === 'service_worker');
+    await this.command('Target.closeTarget', { targetId });
+  }
+
+  /** CPU seconds that each of the browser's processes has used. */
+  async cpu() {
+    const { processInfo } = await this.command('SystemInfo.getProcessInfo');
+    return new Map(processInfo.map(({ id, cpuTime }) => [id, cpuTime]));
   }
 
   async stop() {

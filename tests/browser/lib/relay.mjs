@@ -6,39 +6,50 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { within } from './wait.mjs';
 import { Owner } from './owner.mjs';
+import { proxy } from './proxy.mjs';
 
 export class Relay {
-  static async start(binary) {
+  /** `counted`: behind a proxy that counts node sockets. */
+  static async start(binary, { counted = false } = {}) {
     const relay = new Relay();
     relay.binary = binary;
     relay.data = mkdtempSync(join(tmpdir(), 'grid-relay-'));
+    relay.proxy = counted ? await proxy() : undefined;
     await relay.serve('127.0.0.1:0');
     return relay;
   }
 
+  /** Node sockets that were opened so far. */
+  get sockets() {
+    return this.proxy.sockets;
+  }
+
   async serve(listen) {
-    this.process = spawn(this.binary, ['serve', '--listen', listen, '--data-dir', this.data], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const args = ['serve', '--listen', listen, '--data-dir', this.data];
+    if (this.proxy) args.push('--origin', this.proxy.url);
+    this.process = spawn(this.binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = [];
     this.ended = new Promise(done => this.process.once('exit', done));
-    this.url = await within('the relay\'s start', 20_000, new Promise((ready, fail) => {
+    const listening = await within('the relay\'s start', 20_000, new Promise((ready, fail) => {
       for (const stream of [this.process.stdout, this.process.stderr]) {
         createInterface({ input: stream }).on('line', line => {
           this.log.push(line);
-          const found = /listening[^]*?(http:\/\/[\w.:[\]-]+)/.exec(line);
+          const found = /"listening":"(http:[^"]+)"/.exec(line);
           if (found) ready(found[1]);
         });
       }
       this.ended.then(code => fail(new Error(`the relay ended (${code}): ${this.log.join('\n')}`)));
     }));
+    this.address = new URL(listening).host;
+    if (this.proxy) this.proxy.to = listening;
+    this.url = this.proxy?.url ?? listening;
   }
 
   /** Ends it without a warning, and starts it again at the same address. */
   async crash() {
     this.process.kill('SIGKILL');
     await this.ended;
-    await this.serve(new URL(this.url).host);
+    await this.serve(this.address);
   }
 
   owner(name = 'tests') {
@@ -53,11 +64,20 @@ export class Relay {
     return (await fetch(`${this.url}/v1/network`)).json();
   }
 
+  /** Sum of a counter or gauge, where its labels hold `label`. */
+  async metric(name, label = '') {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return text.split('\n')
+      .filter(line => new RegExp(`^\\w*${name}(_total)?[ {]`).test(line) && line.includes(label))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
   async stop() {
     this.process.kill('SIGTERM');
     const forced = setTimeout(() => this.process.kill('SIGKILL'), 5_000);
     await this.ended;
     clearTimeout(forced);
+    await this.proxy?.stop();
     rmSync(this.data, { recursive: true, force: true });
   }
 }

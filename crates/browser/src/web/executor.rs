@@ -86,7 +86,7 @@ pub fn execute(port: MessagePort) {
             }
         }
     };
-    let port = Port::new(port, on_message, || {});
+    let port = Port::new(port, on_message);
     port.send(&FromWorker::Ready);
     shared.borrow_mut().port = Some(port);
 }

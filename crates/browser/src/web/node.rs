@@ -96,8 +96,11 @@ impl NodeHandle {
         self.0.feed(Event::Idle(state));
     }
 
-    /// An alarm rang.
-    pub fn wake(&self) {
+    /// An alarm rang. `office` says whether the offscreen document is there.
+    pub fn wake(&self, office: bool) {
+        if !office && self.0.office.borrow().is_some() {
+            self.0.office_gone();
+        }
         self.0.feed(Event::Wake);
     }
 
@@ -246,12 +249,8 @@ impl Driver {
             return;
         }
         let Ok(channel) = MessageChannel::new() else { return };
-        let (driver, gone, failed) = (self.clone(), self.clone(), self.clone());
-        let port = Port::new(
-            channel.port1(),
-            move |message| driver.on_supervisor(message),
-            move || gone.office_gone(),
-        );
+        let (driver, failed) = (self.clone(), self.clone());
+        let port = Port::new(channel.port1(), move |message| driver.on_supervisor(message));
         self.office.replace(Some(port));
         spawn_local(async move {
             if let Err(error) = open_office(channel.port2()).await {

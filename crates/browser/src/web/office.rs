@@ -2,11 +2,10 @@
 
 use super::performance_now;
 use super::port::Port;
-use crate::messages::ToSupervisor;
 use crate::supervisor::{Effect, Supervisor, TICK_MS, WorkerId};
 use gloo::timers::callback::Interval;
 use js_sys::{Array, Function, Object, Reflect};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageChannel, MessageEvent, MessagePort};
@@ -23,6 +22,7 @@ struct Inner {
     wake_node: Function,
     frame: RefCell<Option<FramePort>>,
     node: RefCell<Option<Port>>,
+    connection: Cell<u32>,
     workers: RefCell<Vec<(WorkerId, Port)>>,
     ticks: RefCell<Option<Interval>>,
 }
@@ -31,7 +31,6 @@ struct Inner {
 struct FramePort {
     port: MessagePort,
     _message: Closure<dyn FnMut(MessageEvent)>,
-    close: Closure<dyn FnMut()>,
 }
 
 #[wasm_bindgen]
@@ -47,6 +46,7 @@ impl Office {
             wake_node,
             frame: RefCell::default(),
             node: RefCell::default(),
+            connection: Cell::new(0),
             workers: RefCell::default(),
             ticks: RefCell::default(),
         });
@@ -54,17 +54,23 @@ impl Office {
         Self(inner)
     }
 
-    /// The service worker handed over a port.
-    pub fn connect(&self, port: MessagePort) {
-        let (on_message, on_close) = (self.0.clone(), self.0.clone());
-        let message = move |message: ToSupervisor| on_message.with(|s, now| s.node(message, now));
-        let close = move || {
-            on_close.node.take();
-            on_close.with(|s, _| s.disconnect());
-        };
-        let port = Port::new(port, message, close);
+    /// The service worker handed over a port. Returns the connection's number.
+    pub fn connect(&self, port: MessagePort) -> u32 {
+        let inner = self.0.clone();
+        let port = Port::new(port, move |message| inner.with(|s, now| s.node(message, now)));
         self.0.node.replace(Some(port));
         self.0.with(|s, _| s.connect());
+        self.0.connection.set(self.0.connection.get() + 1);
+        self.0.connection.get()
+    }
+
+    /// The service worker of this connection died. Without effect when another
+    /// one is connected already.
+    pub fn disconnect(&self, connection: u32) {
+        if connection == self.0.connection.get() {
+            self.0.node.take();
+            self.0.with(|s, _| s.disconnect());
+        }
     }
 
     /// The browser told the state of the power supply: on mains (or charging)?
@@ -124,14 +130,12 @@ impl Inner {
         self.workers.borrow_mut().clear();
         let Ok(channel) = MessageChannel::new() else { return };
         let port = channel.port1();
-        let (inner, gone) = (self.clone(), self.clone());
+        let inner = self.clone();
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             inner.on_frame(&event.data());
         });
-        let on_close = Closure::<dyn FnMut()>::new(move || gone.with(|s, now| s.frame_gone(now)));
-        let _ = port.add_event_listener_with_callback("close", on_close.as_ref().unchecked_ref());
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        self.frame.replace(Some(FramePort { port, _message: on_message, close: on_close }));
+        self.frame.replace(Some(FramePort { port, _message: on_message }));
         let _ = self.build_frame.call1(&JsValue::UNDEFINED, &channel.port2());
     }
 
@@ -150,7 +154,7 @@ impl Inner {
         let Ok(channel) = MessageChannel::new() else { return };
         let inner = self.clone();
         let on_message = move |message| inner.with(|s, now| s.worker(worker, message, now));
-        let port = Port::new(channel.port1(), on_message, || {});
+        let port = Port::new(channel.port1(), on_message);
         self.workers.borrow_mut().push((worker, port));
         self.tell_frame("spawn", worker, &Array::of1(&channel.port2()));
     }
@@ -167,8 +171,6 @@ impl Inner {
 impl Drop for FramePort {
     fn drop(&mut self) {
         self.port.set_onmessage(None);
-        let close = self.close.as_ref().unchecked_ref();
-        let _ = self.port.remove_event_listener_with_callback("close", close);
         self.port.close();
     }
 }

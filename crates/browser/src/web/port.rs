@@ -11,16 +11,14 @@ use web_sys::{MessageEvent, MessagePort};
 pub(crate) struct Port {
     port: MessagePort,
     _message: Closure<dyn FnMut(MessageEvent)>,
-    close: Closure<dyn FnMut()>,
 }
 
 impl Port {
-    /// Listens. Messages that don't decode are ignored. `close` is called when
-    /// the other end is gone (its process or context ended).
+    /// Listens. Messages that don't decode are ignored. That the other end is
+    /// gone can't be seen here: Chromium's ports have no `close` event.
     pub(crate) fn new<T: for<'b> Decode<'b, ()>>(
         port: MessagePort,
         mut message: impl FnMut(T) + 'static,
-        close: impl FnMut() + 'static,
     ) -> Self {
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             if let Ok(buffer) = event.data().dyn_into::<ArrayBuffer>()
@@ -29,11 +27,9 @@ impl Port {
                 message(decoded);
             }
         });
-        let on_close = Closure::<dyn FnMut()>::new(close);
-        let _ = port.add_event_listener_with_callback("close", on_close.as_ref().unchecked_ref());
         // Setting `onmessage` starts the port.
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        Self { port, _message: on_message, close: on_close }
+        Self { port, _message: on_message }
     }
 
     /// Sends; a port whose other end is gone swallows it.
@@ -46,8 +42,6 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         self.port.set_onmessage(None);
-        let close = self.close.as_ref().unchecked_ref();
-        let _ = self.port.remove_event_listener_with_callback("close", close);
         self.port.close();
     }
 }

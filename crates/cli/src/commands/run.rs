@@ -89,7 +89,10 @@ fn summary(spec: &Spec, outcome: &Outcome, folder: Option<&Path>) {
     let count = files.count();
     match folder {
         Some(folder) => lines.push(format!("written to {}", folder.display())),
-        None if count > 0 => lines.push(format!("{count} files under /out; --out DIR writes them")),
+        None if count > 0 => lines.push(format!(
+            "{} under /out; --out DIR writes it all",
+            ui::count(count as u64, "file")
+        )),
         None => {}
     }
     let sign = style("grid:").for_stderr().dim();

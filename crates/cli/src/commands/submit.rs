@@ -29,11 +29,11 @@ pub(crate) async fn submit(global: &Global, args: &SubmitArgs) -> Result<Exit, F
     if !global.json {
         ui::note(ui::PRIVACY);
         if found.left_out > 0 {
-            ui::note(&format!("{} folders and hidden files were left out", found.left_out));
+            ui::note(&format!("left out: {} (hidden, or a folder in a folder)", found.left_out));
         }
     }
     let names: Vec<String> = found.tasks.iter().map(|task| task.name.clone()).collect();
-    let text = format!("submitting {} tasks", names.len());
+    let text = format!("submitting {}", ui::count(names.len() as u64, "task"));
     let working = spinner(&text, global.json);
     let sent = async {
         let relay = session.relay_key().await?;
@@ -105,8 +105,8 @@ fn tell(
     }
     let limit = job.fuel.unwrap_or(limits::DEFAULT_FUEL);
     ui::line(format!(
-        "Submitted job {id}: {} tasks of at most {} fuel each.",
-        submitted.job.tasks,
+        "Submitted job {id}: {} of at most {} fuel each.",
+        ui::count(submitted.job.tasks, "task"),
         quantity::fuel(limit)
     ))?;
     if !watch {

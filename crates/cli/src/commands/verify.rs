@@ -204,7 +204,7 @@ fn print(global: &Global, file: &ReceiptFile, report: &Report) -> Result<(), Fai
         Some(step) => format!("NOT VERIFIED: {}", step.check.title()),
         None if reran => "Verified: this machine computes the same result.".into(),
         None => format!(
-            "Verified: node {} signed this result, and the relay took it.",
+            "Verified: node {} signed this result, and its relay took it.",
             ui::short(body.node)
         ),
     })

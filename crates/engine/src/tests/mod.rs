@@ -1,5 +1,6 @@
 //! Modules in text form, run for real.
 
+mod differential;
 mod fuel;
 mod hostile;
 

@@ -55,7 +55,8 @@ pub struct CheckReport {
 
 /// The derived tables, empty, in a database of their own.
 const REBUILT: &str = "
-    CREATE TEMP TABLE r_owners (name TEXT PRIMARY KEY, key_hash BLOB, balance INTEGER);
+    CREATE TEMP TABLE r_owners (name TEXT PRIMARY KEY, balance INTEGER);
+    CREATE TEMP TABLE r_keys (hash BLOB PRIMARY KEY, owner TEXT, live INTEGER);
     CREATE TEMP TABLE r_nodes (key BLOB PRIMARY KEY, fuel INTEGER, tasks INTEGER, account BLOB);
     CREATE TEMP TABLE r_leases (lease BLOB PRIMARY KEY, seq INTEGER, job BLOB);
     CREATE TEMP TABLE r_results (job BLOB, seq INTEGER, PRIMARY KEY (job, seq));
@@ -64,8 +65,13 @@ const REBUILT: &str = "
         done INTEGER, failed INTEGER, budget INTEGER, spent INTEGER);";
 
 /// For each derived table: as it is, and as rebuilt.
-const COMPARE: [(&str, &str, &str); 6] = [
-    ("owners", "SELECT name, key_hash, balance FROM owners", "SELECT * FROM r_owners"),
+const COMPARE: [(&str, &str, &str); 7] = [
+    ("owners", "SELECT name, balance FROM owners", "SELECT * FROM r_owners"),
+    (
+        "keys",
+        "SELECT hash, name, live FROM keys LEFT JOIN owners ON id = owner",
+        "SELECT * FROM r_keys",
+    ),
     ("nodes", "SELECT key, fuel, tasks, account FROM nodes", "SELECT * FROM r_nodes"),
     (
         "leases",
@@ -202,14 +208,18 @@ fn replay(db: &Connection, seq: i64, entry: Entry) -> Result<bool, CheckError> {
         }
     };
     Ok(match entry {
-        Entry::Key { added: true, hash, owner, .. } => run(
-            "INSERT INTO r_owners VALUES (?1, ?2, 0) ON CONFLICT (name)
-             DO UPDATE SET key_hash = ?2 WHERE key_hash IS NULL",
-            &[&owner, &hash.0],
-        )?,
+        Entry::Key { added: true, hash, owner, .. } => {
+            db.prepare_cached("INSERT OR IGNORE INTO r_owners VALUES (?1, 0)")?
+                .execute([&owner])?;
+            run(
+                "INSERT INTO r_keys SELECT ?1, ?2, 1
+                 WHERE NOT EXISTS (SELECT 1 FROM r_keys WHERE owner = ?2 AND live = 1)",
+                &[&hash.0, &owner],
+            )?
+        }
         Entry::Key { added: false, hash, owner, .. } => run(
-            "UPDATE r_owners SET key_hash = NULL WHERE name = ?1 AND key_hash = ?2",
-            &[&owner, &hash.0],
+            "UPDATE r_keys SET live = 0 WHERE hash = ?1 AND owner = ?2 AND live = 1",
+            &[&hash.0, &owner],
         )?,
         Entry::AccountLink { node, delegation, .. } => run(
             "INSERT INTO r_nodes VALUES (?1, 0, 0, ?2) ON CONFLICT (key)

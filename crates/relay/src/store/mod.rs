@@ -76,9 +76,9 @@ pub enum Write {
         at_ms: u64,
     },
     /// An owner's key ends.
-    RevokeOwner {
-        /// Its name.
-        name: String,
+    RevokeKey {
+        /// SHA-256 of the key's text.
+        hash: Digest,
         /// When.
         at_ms: u64,
     },
@@ -226,8 +226,8 @@ pub enum Refusal {
         /// What the owner has.
         balance: u64,
     },
-    /// No job has this id.
-    #[error("no job has this id")]
+    /// No job has this id, or it has no such task.
+    #[error("no job has this id, or it has no such task")]
     NoSuchJob,
     /// The job is over.
     #[error("the job is over")]

@@ -15,8 +15,8 @@ pub struct OwnerRow {
     pub id: OwnerId,
     /// Its name.
     pub name: String,
-    /// Has it a key that isn't revoked?
-    pub live: bool,
+    /// SHA-256 of its key; none when that was revoked.
+    pub key: Option<Digest>,
     /// Fuel not reserved by a job.
     pub balance: u64,
 }
@@ -128,17 +128,27 @@ impl ResultRow {
 
 type Found<T> = Result<Option<T>, StoreError>;
 
+const OWNER: &str = "SELECT id, name, balance, hash FROM owners
+    LEFT JOIN keys ON keys.owner = owners.id AND keys.live = 1";
+
 /// The owner whose live key has this hash.
 pub(crate) fn owner_by_key(db: &Connection, hash: Digest) -> Found<OwnerRow> {
-    let mut query =
-        db.prepare_cached("SELECT id, name, key_hash, balance FROM owners WHERE key_hash = ?1")?;
+    let mut query = db.prepare_cached(
+        "SELECT id, name, balance, hash FROM keys JOIN owners ON owners.id = keys.owner
+         WHERE keys.hash = ?1 AND keys.live = 1",
+    )?;
     Ok(query.query_row([hash.0], owner).optional()?)
+}
+
+/// The owner of this name.
+pub(crate) fn owner_by_name(db: &Connection, name: &str) -> Found<OwnerRow> {
+    let mut query = db.prepare_cached(&format!("{OWNER} WHERE name = ?1"))?;
+    Ok(query.query_row([name], owner).optional()?)
 }
 
 /// Every owner, by name.
 pub(crate) fn owners(db: &Connection) -> Result<Vec<OwnerRow>, StoreError> {
-    let mut query =
-        db.prepare_cached("SELECT id, name, key_hash, balance FROM owners ORDER BY name")?;
+    let mut query = db.prepare_cached(&format!("{OWNER} ORDER BY name"))?;
     Ok(query.query_map([], owner)?.collect::<Result<_, _>>()?)
 }
 
@@ -146,8 +156,8 @@ fn owner(row: &Row<'_>) -> rusqlite::Result<OwnerRow> {
     Ok(OwnerRow {
         id: OwnerId(row.get(0)?),
         name: row.get(1)?,
-        live: row.get::<_, Option<[u8; 32]>>(2)?.is_some(),
-        balance: unsigned(row, 3)?,
+        balance: unsigned(row, 2)?,
+        key: row.get::<_, Option<[u8; 32]>>(3)?.map(Digest),
     })
 }
 

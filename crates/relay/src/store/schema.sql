@@ -12,10 +12,16 @@ CREATE TABLE entries (
 CREATE TABLE owners (
     id       INTEGER PRIMARY KEY,   -- in order of their first entry
     name     TEXT NOT NULL UNIQUE,
-    key_hash BLOB,                  -- SHA-256 of the live key; NULL when revoked
     balance  INTEGER NOT NULL       -- fuel not reserved by a job
 ) STRICT;
-CREATE UNIQUE INDEX owners_by_key ON owners (key_hash) WHERE key_hash IS NOT NULL;
+
+-- Derived: owners' keys. An owner has at most one that lives.
+CREATE TABLE keys (
+    hash  BLOB PRIMARY KEY,         -- SHA-256 of the key's text
+    owner INTEGER NOT NULL,
+    live  INTEGER NOT NULL          -- 0: revoked
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_by_owner ON keys (owner);
 
 -- Derived.
 CREATE TABLE nodes (

@@ -124,7 +124,7 @@ impl Batch<'_> {
             Write::AddOwner { name, hash, budget, at_ms } => {
                 self.add_owner(name, hash, *budget, *at_ms)
             }
-            Write::RevokeOwner { name, at_ms } => self.revoke_owner(name, *at_ms),
+            Write::RevokeKey { hash, at_ms } => self.revoke_key(hash, *at_ms),
             Write::LinkAccount { node, delegation, at_ms } => {
                 let account = delegation.account;
                 let changed = self
@@ -190,46 +190,54 @@ impl Batch<'_> {
         budget: u64,
         at_ms: u64,
     ) -> Result<Outcome, StoreError> {
-        let known: Option<(Option<[u8; 32]>, i64)> = self
+        let known =
+            self.tx.prepare_cached("SELECT 1 FROM keys WHERE hash = ?1")?.exists([hash.0])?;
+        if known {
+            return Ok(Outcome::Done);
+        }
+        let lives = self
             .tx
-            .prepare_cached("SELECT key_hash, balance FROM owners WHERE name = ?1")?
-            .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let balance = match known {
-            Some((Some(old), _)) if old == hash.0 => return Ok(Outcome::Done),
-            Some((Some(_), _)) => return Ok(Outcome::Refused(Refusal::OwnerExists)),
-            Some((None, balance)) => balance as u64,
-            None => 0,
-        };
-        let granted = budget.min(MAX_BALANCE - balance);
-        self.tx
             .prepare_cached(
-                "INSERT INTO owners (name, key_hash, balance) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET key_hash = ?2, balance = ?3",
+                "SELECT 1 FROM keys JOIN owners ON owner = id WHERE name = ?1 AND live = 1",
             )?
-            .execute(params![name, hash.0, (balance + granted) as i64])?;
+            .exists([name])?;
+        if lives {
+            return Ok(Outcome::Refused(Refusal::OwnerExists));
+        }
+        self.tx
+            .prepare_cached("INSERT OR IGNORE INTO owners (name, balance) VALUES (?1, 0)")?
+            .execute([name])?;
+        let (id, balance) = self
+            .tx
+            .prepare_cached("SELECT id, balance FROM owners WHERE name = ?1")?
+            .query_row([name], |row| Ok((OwnerId(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
+        self.tx
+            .prepare_cached("INSERT INTO keys VALUES (?1, ?2, 1)")?
+            .execute(params![hash.0, id.0])?;
+        let granted = budget.min(MAX_BALANCE - balance);
+        self.set_balance(id, balance + granted)?;
         let owner = name.to_owned();
         self.append(&Entry::Key { at_ms, added: true, hash: *hash, owner })?;
         self.move_fuel(at_ms, Movement::Grant, granted, name.to_owned())?;
         Ok(Outcome::Done)
     }
 
-    fn revoke_owner(&mut self, name: &str, at_ms: u64) -> Result<Outcome, StoreError> {
-        let hash: Option<Option<[u8; 32]>> = self
+    fn revoke_key(&mut self, hash: &Digest, at_ms: u64) -> Result<Outcome, StoreError> {
+        let found: Option<(String, bool)> = self
             .tx
-            .prepare_cached("SELECT key_hash FROM owners WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))
+            .prepare_cached(
+                "SELECT name, live FROM keys JOIN owners ON owner = id WHERE hash = ?1",
+            )?
+            .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        match hash {
-            None => return Ok(Outcome::Refused(Refusal::NoSuchOwner)),
-            Some(None) => {}
-            Some(Some(hash)) => {
-                self.tx
-                    .prepare_cached("UPDATE owners SET key_hash = NULL WHERE name = ?1")?
-                    .execute([name])?;
-                let (hash, owner) = (Digest(hash), name.to_owned());
-                self.append(&Entry::Key { at_ms, added: false, hash, owner })?;
-            }
+        let Some((owner, live)) = found else {
+            return Ok(Outcome::Refused(Refusal::NoSuchOwner));
+        };
+        if live {
+            self.tx
+                .prepare_cached("UPDATE keys SET live = 0 WHERE hash = ?1")?
+                .execute([hash.0])?;
+            self.append(&Entry::Key { at_ms, added: false, hash: *hash, owner })?;
         }
         Ok(Outcome::Done)
     }
@@ -328,7 +336,8 @@ impl Batch<'_> {
     fn accept(&mut self, accept: &Accept) -> Result<Outcome, StoreError> {
         let body = accept.receipt.body();
         let seq = self.next as i64;
-        let Some(counts) = self.counts(accept.job)? else {
+        let counts = self.counts(accept.job)?;
+        let Some(counts) = counts.filter(|counts| u64::from(accept.index) < counts.tasks) else {
             return Ok(Outcome::Refused(Refusal::NoSuchJob));
         };
         let fresh = self

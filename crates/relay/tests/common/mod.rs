@@ -20,20 +20,20 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// No test waits longer for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-pub const BUDGET: u64 = 1_000_000;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const BUDGET: u64 = 1_000_000;
 
-pub struct Fixture {
-    pub dir: TempDir,
-    pub relay: RelayHandle,
-    pub owner: Owner,
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) relay: RelayHandle,
+    pub(crate) owner: Owner,
 }
 
-pub async fn start() -> Fixture {
+pub(crate) async fn start() -> Fixture {
     start_with(|_| {}).await
 }
 
-pub async fn start_with(change: impl FnOnce(&mut Config)) -> Fixture {
+pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::for_test(dir.path());
     change(&mut config);
@@ -44,12 +44,12 @@ pub async fn start_with(change: impl FnOnce(&mut Config)) -> Fixture {
 }
 
 impl Fixture {
-    pub async fn node(&self, seed: u8) -> Node {
+    pub(crate) async fn node(&self, seed: u8) -> Node {
         Node::join(&self.relay, seed, &[]).await
     }
 
     /// Stops the relay, and checks that what it left is consistent.
-    pub async fn finish(self) -> TempDir {
+    pub(crate) async fn finish(self) -> TempDir {
         self.relay.shutdown().await;
         let path = self.dir.path().to_owned();
         tokio::task::spawn_blocking(move || grid_relay::check_store(&path)).await.unwrap().unwrap();
@@ -57,7 +57,7 @@ impl Fixture {
     }
 
     /// Stops the relay, checks, and starts it again with the same owner.
-    pub async fn restart(self) -> Fixture {
+    pub(crate) async fn restart(self) -> Fixture {
         let mut owner = Owner { base: String::new(), key: self.owner.key.clone() };
         let dir = self.finish().await;
         let relay = Relay::start(Config::for_test(dir.path())).await.unwrap();
@@ -66,7 +66,7 @@ impl Fixture {
     }
 
     /// A counter or gauge, as `/metrics` tells it.
-    pub async fn metric(&self, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
         let text = get(&format!("{}/metrics", self.owner.base)).await.text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
@@ -74,18 +74,18 @@ impl Fixture {
 }
 
 /// Keeps no connection: each test has a runtime of its own.
-pub fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     static CLIENT: LazyLock<reqwest::Client> =
         LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
     CLIENT.clone()
 }
 
-pub async fn get(url: &str) -> reqwest::Response {
+pub(crate) async fn get(url: &str) -> reqwest::Response {
     http().get(url).send().await.unwrap()
 }
 
 /// Waits for a condition.
-pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     let wait = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -95,13 +95,13 @@ pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
 }
 
 #[derive(Clone)]
-pub struct Owner {
-    pub base: String,
-    pub key: String,
+pub(crate) struct Owner {
+    pub(crate) base: String,
+    pub(crate) key: String,
 }
 
 impl Owner {
-    pub async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -115,12 +115,12 @@ impl Owner {
         (response.status(), response.bytes().await.unwrap().to_vec())
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, Vec<u8>) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Vec<u8>) {
         self.ask(Method::GET, path, "").await
     }
 
     /// The answer, which is not an error.
-    pub async fn json<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn json<T: serde::de::DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -132,7 +132,7 @@ impl Owner {
     }
 
     /// Status and code of the answer, which is an error of the one shape.
-    pub async fn error(
+    pub(crate) async fn error(
         &self,
         method: Method,
         path: &str,
@@ -145,28 +145,28 @@ impl Owner {
         (status.as_u16(), body.error.code)
     }
 
-    pub async fn submit_module(&self) -> ModuleInfo {
+    pub(crate) async fn submit_module(&self) -> ModuleInfo {
         self.json(Method::POST, "/v1/modules", wasm()).await
     }
 
     /// A job with these inputs on standard input, each with a fuel limit of 100.
-    pub async fn submit_job(&self, inputs: &[&[u8]], budget: Option<u64>) -> JobInfo {
+    pub(crate) async fn submit_job(&self, inputs: &[&[u8]], budget: Option<u64>) -> JobInfo {
         let module = self.submit_module().await;
         let job = job(&module, inputs, budget);
         self.json(Method::POST, "/v1/jobs", job.to_string()).await
     }
 
-    pub async fn job(&self, id: JobId) -> JobInfo {
+    pub(crate) async fn job(&self, id: JobId) -> JobInfo {
         self.json(Method::GET, &format!("/v1/jobs/{id}"), "").await
     }
 
-    pub async fn account(&self) -> u64 {
+    pub(crate) async fn account(&self) -> u64 {
         let account: Value = self.json(Method::GET, "/v1/account", "").await;
         account["budget"].as_u64().unwrap()
     }
 
     /// Every result of a job that ends.
-    pub async fn results(&self, id: JobId) -> Vec<TaskResult> {
+    pub(crate) async fn results(&self, id: JobId) -> Vec<TaskResult> {
         let path = format!("/v1/jobs/{id}/results?follow=true");
         let (status, body) = timeout(PATIENCE, self.get(&path)).await.expect("the job never ended");
         assert_eq!(status, 200);
@@ -174,18 +174,18 @@ impl Owner {
     }
 }
 
-pub fn lines(body: &[u8]) -> Vec<TaskResult> {
+pub(crate) fn lines(body: &[u8]) -> Vec<TaskResult> {
     body.split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect()
 }
 
-pub fn wasm() -> Vec<u8> {
+pub(crate) fn wasm() -> Vec<u8> {
     wat::parse_str("(module (memory (export \"memory\") 1) (func (export \"_start\")))").unwrap()
 }
 
-pub fn job(module: &ModuleInfo, inputs: &[&[u8]], budget: Option<u64>) -> Value {
+pub(crate) fn job(module: &ModuleInfo, inputs: &[&[u8]], budget: Option<u64>) -> Value {
     let tasks: Vec<_> = inputs
         .iter()
         .map(|input| {
@@ -202,28 +202,28 @@ pub fn job(module: &ModuleInfo, inputs: &[&[u8]], budget: Option<u64>) -> Value 
     job
 }
 
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A node's socket, joined.
-pub struct Node {
-    pub key: SigningKey,
-    pub relay: PublicKey,
-    pub standing: Vec<LeaseId>,
-    pub tasks: u64,
-    pub socket: Socket,
+pub(crate) struct Node {
+    pub(crate) key: SigningKey,
+    pub(crate) relay: PublicKey,
+    pub(crate) standing: Vec<LeaseId>,
+    pub(crate) tasks: u64,
+    pub(crate) socket: Socket,
 }
 
-pub async fn connect(relay: &RelayHandle) -> Socket {
+pub(crate) async fn connect(relay: &RelayHandle) -> Socket {
     let url = format!("ws://{}/v1/node", relay.address());
     tokio_tungstenite::connect_async(url).await.unwrap().0
 }
 
-pub async fn send(socket: &mut Socket, message: &FromNode) {
+pub(crate) async fn send(socket: &mut Socket, message: &FromNode) {
     socket.send(Message::Binary(encode(message).into())).await.unwrap();
 }
 
 /// The next message that isn't a ping; `None` when the socket closed.
-pub async fn receive(socket: &mut Socket) -> Option<ToNode> {
+pub(crate) async fn receive(socket: &mut Socket) -> Option<ToNode> {
     loop {
         let next = timeout(PATIENCE, socket.next()).await.expect("the relay says nothing");
         match next {
@@ -238,11 +238,11 @@ pub async fn receive(socket: &mut Socket) -> Option<ToNode> {
 }
 
 impl Node {
-    pub async fn join(relay: &RelayHandle, seed: u8, holding: &[LeaseId]) -> Self {
+    pub(crate) async fn join(relay: &RelayHandle, seed: u8, holding: &[LeaseId]) -> Self {
         Self::join_as(relay, seed, holding, None).await
     }
 
-    pub async fn join_as(
+    pub(crate) async fn join_as(
         relay: &RelayHandle,
         seed: u8,
         holding: &[LeaseId],
@@ -276,22 +276,22 @@ impl Node {
         }
     }
 
-    pub async fn ready(&mut self, slots: u8) {
+    pub(crate) async fn ready(&mut self, slots: u8) {
         send(&mut self.socket, &FromNode::Ready { slots }).await;
     }
 
-    pub async fn receive(&mut self) -> ToNode {
+    pub(crate) async fn receive(&mut self) -> ToNode {
         receive(&mut self.socket).await.expect("the socket closed")
     }
 
-    pub async fn lease(&mut self) -> LeaseOffer {
+    pub(crate) async fn lease(&mut self) -> LeaseOffer {
         match self.receive().await {
             ToNode::Lease(offer) => offer,
             other => panic!("not a lease: {other:?}"),
         }
     }
 
-    pub fn result(&self, offer: &LeaseOffer, stdout: &[u8], fuel: u64) -> RunResult {
+    pub(crate) fn result(&self, offer: &LeaseOffer, stdout: &[u8], fuel: u64) -> RunResult {
         let spec = Spec::decode(&offer.spec).unwrap();
         let mut output = Files::new(Side::Output);
         output.insert("stdout", stdout.to_vec()).unwrap();
@@ -313,17 +313,17 @@ impl Node {
         RunResult { receipt, signature, output: Some(output), hint: None }
     }
 
-    pub async fn send_result(&mut self, result: &RunResult) {
+    pub(crate) async fn send_result(&mut self, result: &RunResult) {
         send(&mut self.socket, &FromNode::Result(result.clone())).await;
     }
 
     /// Sends a result; gives back the number of its entry.
-    pub async fn deliver(&mut self, result: &RunResult) -> u64 {
+    pub(crate) async fn deliver(&mut self, result: &RunResult) -> u64 {
         self.send_result(result).await;
         self.acked(result).await
     }
 
-    pub async fn acked(&mut self, result: &RunResult) -> u64 {
+    pub(crate) async fn acked(&mut self, result: &RunResult) -> u64 {
         let message = self.receive().await;
         let Some((ack, signature)) = message.ack() else { panic!("not an ack: {message:?}") };
         assert_eq!(ack.receipt, Digest::of(&result.receipt));
@@ -331,7 +331,7 @@ impl Node {
         ack.seq
     }
 
-    pub async fn rejected(&mut self) -> u16 {
+    pub(crate) async fn rejected(&mut self) -> u16 {
         match self.receive().await {
             ToNode::Rejected { code, .. } => code,
             other => panic!("not rejected: {other:?}"),

@@ -76,6 +76,13 @@ impl Relay {
         Ok(())
     }
 
+    /// The end of what the relay logged.
+    pub(super) fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.data.join("relay.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
+    }
+
     fn key_file(&self) -> PathBuf {
         self.data.join("owner.key")
     }

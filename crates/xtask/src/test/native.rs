@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Deadline;
 use super::counts::Counts;
-use crate::process::{cargo, cargo_progress, command, stream};
+use crate::process::{cargo, cargo_progress, command, progress_only, stream};
 use crate::ui::{self, Step};
 
 /// A test program that cargo built.
@@ -63,7 +63,7 @@ pub(super) fn build(
             step.progress(&text);
         } else if line.starts_with('{') {
             programs.extend(program(line));
-        } else if !line.trim().is_empty() {
+        } else if !progress_only(line) {
             messages.push(line.to_owned());
         }
     })

@@ -1,12 +1,9 @@
 //! Rules about what code does: purity, unsafe code, sleeping and skipped tests.
 
-use super::Finding;
 use super::repository::{Repository, is_comment};
+use super::{Finding, graph};
 
-/// Crates that get clock, randomness, files and network from their callers.
-const PURE: [&str; 4] =
-    ["crates/protocol/", "crates/sandbox/", "crates/scheduler/", "crates/node/"];
-
+/// What a pure crate gets from its callers instead.
 const IMPURE: [&str; 11] = [
     "std::fs",
     "TcpStream",
@@ -56,9 +53,14 @@ fn found(path: &str, line: usize, advice: &str) -> Finding {
 }
 
 pub(super) fn pure_crates(repository: &Repository) -> Vec<Finding> {
+    let table = graph::crates(repository);
+    let pure = |path: &str| {
+        let folder = path.strip_prefix("crates/").and_then(|path| path.split('/').next());
+        folder.and_then(|folder| table.get(folder)).is_some_and(|row| row.pure)
+    };
     let mut findings = Vec::new();
     for (path, text) in repository.with_extension(&["rs"]) {
-        if !PURE.iter().any(|root| path.starts_with(root)) || is_test_file(path) {
+        if !pure(path) || is_test_file(path) {
             continue;
         }
         let tests = tests_begin(text);
@@ -152,9 +154,14 @@ mod tests {
     fn a_clock_in_a_pure_crate_is_found() {
         let text = "use std::time::SystemTime;\n//! std::fs in words\nfn f() { \
                     std::fs::read(p); }\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
-        assert_eq!(lines(pure_crates, "crates/node/src/a.rs", text), [1, 3]);
-        assert_eq!(lines(pure_crates, "crates/relay/src/a.rs", text), [0_usize; 0]);
-        assert_eq!(lines(pure_crates, "crates/node/tests/a.rs", text), [0_usize; 0]);
+        let table = "## Crates\n| `node` *pure* | x | protocol |\n| `relay` | y | protocol |\n";
+        let found = |path: &str| {
+            let found = pure_crates(&files(&[("ARCHITECTURE.md", table), (path, text)]));
+            found.into_iter().map(|finding| finding.line).collect::<Vec<_>>()
+        };
+        assert_eq!(found("crates/node/src/a.rs"), [1, 3]);
+        assert_eq!(found("crates/relay/src/a.rs"), [0_usize; 0]);
+        assert_eq!(found("crates/node/tests/a.rs"), [0_usize; 0]);
     }
 
     #[test]

@@ -1,35 +1,45 @@
-//! Rules about crates: who may depend on whom, and on which library.
+//! Rules about crates: who may depend on whom, and on which library. The edges
+//! allowed are those of the table in ARCHITECTURE.md.
+
+use std::collections::BTreeMap;
 
 use super::Finding;
 use super::repository::{Package, Repository};
 
-/// Which of our crates each crate may depend on, as in ARCHITECTURE.md. A
-/// crate that is not listed is new: add it here and there.
-const EDGES: &[(&str, &[&str])] = &[
-    ("grid-protocol", &[]),
-    ("grid-sandbox", &["grid-protocol"]),
-    ("grid-scheduler", &["grid-protocol"]),
-    ("grid-node", &["grid-protocol"]),
-    ("grid-engine", &["grid-sandbox", "grid-protocol"]),
-    ("grid-browser", &["grid-node", "grid-sandbox", "grid-protocol"]),
-    ("grid-relay", &["grid-scheduler", "grid-sandbox", "grid-protocol"]),
-    ("grid-client", &["grid-protocol"]),
-    ("grid-cli", &["grid-client", "grid-engine", "grid-sandbox", "grid-protocol"]),
-    ("grid-testing", &["grid-node", "grid-engine", "grid-sandbox", "grid-protocol"]),
-    (
-        "grid-tests",
-        &[
-            "grid-testing",
-            "grid-client",
-            "grid-relay",
-            "grid-engine",
-            "grid-node",
-            "grid-sandbox",
-            "grid-protocol",
-        ],
-    ),
-    ("xtask", &[]),
-];
+const TABLE: &str = "ARCHITECTURE.md";
+
+/// A row of the table of crates.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Reads no clock, randomness, files or network.
+    pub(super) pure: bool,
+    /// `None`: on all others.
+    may_depend_on: Option<Vec<String>>,
+}
+
+/// The table of crates in ARCHITECTURE.md, by the crate's folder:
+/// | `name` *pure* | what it holds | name, name |
+pub(super) fn crates(repository: &Repository) -> BTreeMap<String, Row> {
+    let text = repository.files.get(TABLE).map_or("", String::as_str);
+    let section = text.lines().skip_while(|line| *line != "## Crates").skip(1);
+    let rows = section.take_while(|line| !line.starts_with("## ")).filter_map(|line| {
+        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
+        let [name, _, edges] = cells.as_slice() else { return None };
+        let (name, mark) = name.strip_prefix('`')?.split_once('`')?;
+        let names = edges.split(',').map(|name| name.trim().to_owned());
+        let row = Row {
+            pure: mark.contains("*pure*"),
+            may_depend_on: (*edges != "all").then(|| names.collect()),
+        };
+        Some((name.to_owned(), row))
+    });
+    rows.collect()
+}
+
+/// The name in the table of one of our packages.
+fn short(package: &str) -> &str {
+    package.strip_prefix("grid-").unwrap_or(package)
+}
 
 /// What a crate's own tests may use beside that.
 const TEST_EDGES: &[(&str, &[&str])] = &[
@@ -65,10 +75,6 @@ const HOMES: &[(&[&str], &[&str])] = &[
     ),
 ];
 
-fn row<'a>(table: &[(&str, &'a [&'a str])], name: &str) -> Option<&'a [&'a str]> {
-    table.iter().find(|(crate_name, _)| *crate_name == name).map(|(_, allowed)| *allowed)
-}
-
 fn finding(repository: &Repository, package: &Package, word: &str, advice: String) -> Finding {
     let text = repository.files.get(&package.manifest).map_or("", String::as_str);
     let line = text.lines().position(|line| line.trim_start().starts_with(word));
@@ -76,26 +82,33 @@ fn finding(repository: &Repository, package: &Package, word: &str, advice: Strin
 }
 
 pub(super) fn crates_point_down(repository: &Repository) -> Vec<Finding> {
+    let table = crates(repository);
     let mut findings = Vec::new();
     for package in &repository.packages {
-        let Some(allowed) = row(EDGES, &package.name) else {
-            let advice = "a new crate: say what it may depend on, in ARCHITECTURE.md and in \
-                          crates/xtask/src/tidy/graph.rs";
-            findings.push(finding(repository, package, "name", advice.to_owned()));
+        let Some(row) = table.get(short(&package.name)) else {
+            let advice = format!("a new crate: give it a row in the table of {TABLE}");
+            findings.push(finding(repository, package, "name", advice));
             continue;
         };
-        let in_tests = row(TEST_EDGES, &package.name).unwrap_or_default();
+        let in_tests = TEST_EDGES.iter().find(|(name, _)| *name == package.name);
+        let in_tests = in_tests.map(|(_, allowed)| *allowed).unwrap_or_default();
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();
+            let listed = |list: &Vec<String>| list.iter().any(|edge| edge == short(name));
             let fine = !name.starts_with("grid-")
-                || allowed.contains(&name)
+                || row.may_depend_on.as_ref().is_none_or(listed)
                 // A crate depends on itself to switch on a feature in its tests.
                 || (dependency.dev && (in_tests.contains(&name) || name == package.name));
             if !fine {
-                let advice = format!("{} may not depend on {name}", package.name);
+                let advice = format!("{} may not depend on {name}, says {TABLE}", package.name);
                 findings.push(finding(repository, package, name, advice));
             }
         }
+    }
+    let there = |name: &str| repository.packages.iter().any(|package| short(&package.name) == name);
+    for name in table.keys().filter(|name| !there(name)) {
+        let advice = format!("the table lists {name}, which is no crate");
+        findings.push(Finding { path: TABLE.to_owned(), line: 0, advice });
     }
     findings
 }
@@ -142,20 +155,40 @@ mod tests {
     use super::super::repository::sample::package;
     use super::*;
 
-    #[test]
-    fn an_edge_upwards_is_found() {
-        let good = package("grid-node", &[("grid-protocol", false), ("serde", false)]);
-        assert_eq!(crates_point_down(&good), []);
-        assert_eq!(crates_point_down(&package("grid-node", &[("grid-relay", false)])).len(), 1);
-        assert_eq!(crates_point_down(&package("grid-protocol", &[("grid-node", true)])).len(), 1);
-        assert_eq!(crates_point_down(&package("grid-cli", &[("grid-relay", true)])), []);
-        assert_eq!(crates_point_down(&package("grid-cli", &[("grid-relay", false)])).len(), 1);
-        assert_eq!(crates_point_down(&package("grid-node", &[("grid-node", true)])), []);
+    const ROWS: &str = "## Crates\n| crate | holds | may depend on |\n|---|---|---|\n\
+                        | `NAME` *pure* | this | protocol, sandbox |\n## More\n| `x` | y | z |\n";
+
+    fn with_row(name: &str, dependencies: &[(&str, bool)]) -> Repository {
+        let mut repository = package(name, dependencies);
+        repository.files.insert(TABLE.to_owned(), ROWS.replace("NAME", short(name)));
+        repository
     }
 
     #[test]
-    fn a_new_crate_must_be_listed() {
-        assert_eq!(crates_point_down(&package("grid-novel", &[])).len(), 1);
+    fn the_table_is_read() {
+        let table = crates(&with_row("grid-node", &[]));
+        let edges = Some(vec!["protocol".to_owned(), "sandbox".to_owned()]);
+        assert_eq!(table.get("node"), Some(&Row { pure: true, may_depend_on: edges }));
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn an_edge_upwards_is_found() {
+        let count = |name, edges: &[(&str, bool)]| crates_point_down(&with_row(name, edges)).len();
+        assert_eq!(count("grid-node", &[("grid-protocol", false), ("serde", false)]), 0);
+        assert_eq!(count("grid-node", &[("grid-relay", false)]), 1);
+        assert_eq!(count("grid-node", &[("grid-relay", true)]), 1);
+        assert_eq!(count("grid-node", &[("grid-node", true)]), 0);
+        assert_eq!(count("grid-cli", &[("grid-relay", true)]), 0);
+        assert_eq!(count("grid-cli", &[("grid-relay", false)]), 1);
+    }
+
+    #[test]
+    fn table_and_workspace_list_the_same_crates() {
+        assert_eq!(crates_point_down(&package("grid-node", &[])).len(), 1, "no table");
+        let mut other = with_row("grid-node", &[]);
+        other.files.insert(TABLE.to_owned(), ROWS.replace("NAME", "other"));
+        assert_eq!(crates_point_down(&other).len(), 2, "one without a row, one row too many");
     }
 
     #[test]
