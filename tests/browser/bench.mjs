@@ -4,7 +4,7 @@ import { options } from './lib/args.mjs';
 import { Browser } from './lib/browser.mjs';
 import { fnv } from './lib/modules.mjs';
 import { Relay } from './lib/relay.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep } from './lib/wait.mjs';
 
 const RUNS = 11;
 const { ext, relayBin } = options();
@@ -28,7 +28,7 @@ async function overhead(browser, owner, figure, runs) {
   const had = (await browser.view()).debug[figure].length;
   for (let run = 0; run < runs; run += 1) {
     await owner.run(module, { stdin: String(run) });
-    await new Promise(done => setTimeout(done, 100));
+    await sleep(100);
   }
   return (await browser.view()).debug[figure].slice(had);
 }

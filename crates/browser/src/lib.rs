@@ -8,6 +8,7 @@
 
 pub mod messages;
 pub mod pace;
+pub mod rehearsal;
 pub mod supervisor;
 
 #[cfg(target_arch = "wasm32")]

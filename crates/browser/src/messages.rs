@@ -59,6 +59,10 @@ pub enum ToWorker {
     /// The share changed. Answered with a `Progress` at once.
     #[n(1)]
     Pace(#[n(0)] u8),
+    /// Run a task of the executor's own, whose result nobody wants: the real
+    /// one then finds everything compiled.
+    #[n(2)]
+    Rehearse,
 }
 
 /// From a worker to the supervisor.

@@ -204,7 +204,10 @@ impl Supervisor {
     /// A message of a worker.
     pub fn worker(&mut self, worker: WorkerId, message: FromWorker, now: f64) {
         if let Some(spare) = self.spare.as_mut().filter(|spare| spare.worker == worker) {
-            spare.ready |= message == FromWorker::Ready;
+            if !spare.ready && message == FromWorker::Ready {
+                spare.ready = true;
+                self.effects.push(Effect::Worker(worker, ToWorker::Rehearse));
+            }
             return;
         }
         let Some(lease) = self.lease_of(worker) else { return };

@@ -4,8 +4,8 @@ use crate::failure::{Exit, Failure};
 use crate::folder::{ResultsFolder, save_error};
 use crate::progress::{Progress, Tally};
 use crate::{quantity, ui};
+use grid_client::Client;
 use grid_client::verify::{Expected, Report, Step, verify};
-use grid_client::{Client, printable};
 use grid_protocol::api::{JobInfo, JobState, NewJob, TaskResult};
 use grid_protocol::{Digest, Files, PublicKey, Side, Spec};
 use serde_json::{Value, json};
@@ -84,9 +84,15 @@ impl<'a> Collector<'a> {
     pub(crate) async fn collect(mut self) -> Result<Exit, Failure> {
         let ended = self.take_all().await;
         self.progress.end();
-        match ended? {
-            Exit::Interrupted => self.interrupted(),
-            _ => self.finish().await,
+        match ended {
+            Ok(Exit::Interrupted) => self.interrupted(),
+            Ok(_) => self.finish().await,
+            Err(failure) => {
+                if failure.exit() == Exit::Unreachable && !self.as_json {
+                    self.goes_on();
+                }
+                Err(failure)
+            }
         }
     }
 
@@ -109,12 +115,20 @@ impl<'a> Collector<'a> {
             };
             match result {
                 None => return Ok(Exit::Ok),
-                Some(result) => self.take(result?).await?,
+                Some(result) => tokio::select! {
+                    taken = self.take(result?) => taken?,
+                    _ = &mut stop => return Ok(Exit::Interrupted),
+                },
             }
         }
     }
 
     async fn take(&mut self, result: TaskResult) -> Result<(), Failure> {
+        if u64::from(result.index) >= self.tally.total {
+            let why =
+                format!("the relay gave a result of task {}, which the job has not", result.index);
+            return Err(Failure::new(Exit::NotVerified, "bad_answer", why));
+        }
         if !self.seen.insert(result.index) {
             return Ok(());
         }
@@ -167,7 +181,7 @@ impl<'a> Collector<'a> {
         let mut lines = vec![format!(
             "{} {:<24} {:<12} {:>9} fuel  node {}  output {}",
             ui::mark(mark),
-            printable(&result.name),
+            ui::inline(&result.name),
             ui::ending(body),
             quantity::fuel(body.fuel),
             ui::short(body.node),
@@ -180,7 +194,7 @@ impl<'a> Collector<'a> {
             lines.push(format!("    not written: {why}"));
         }
         if !succeeded {
-            let hint = result.hint.as_deref().map(printable);
+            let hint = result.hint.as_deref().map(ui::inline);
             lines.extend(hint.map(|hint| format!("    {hint}")));
             let stderr = output.and_then(|output| output.get("stderr")).unwrap_or_default();
             lines.extend(ui::excerpt(stderr).into_iter().map(|line| format!("    stderr: {line}")));
@@ -189,15 +203,20 @@ impl<'a> Collector<'a> {
     }
 
     fn interrupted(&self) -> Result<Exit, Failure> {
-        let id = self.job.id;
         if self.as_json {
-            ui::line(json!({ "type": "interrupted", "job": id }).to_string())?;
-            return Ok(Exit::Interrupted);
+            ui::line(json!({ "type": "interrupted", "job": self.job.id }).to_string())?;
+        } else {
+            self.goes_on();
         }
+        Ok(Exit::Interrupted)
+    }
+
+    /// Nobody watches any more: how to go on.
+    fn goes_on(&self) {
+        let id = self.job.id;
         ui::aside("Stopped watching. The job goes on.");
         ui::aside(format!("  grid results {id} --follow --out DIR   to take its results"));
         ui::aside(format!("  grid cancel {id}                       to end it"));
-        Ok(Exit::Interrupted)
     }
 
     async fn finish(mut self) -> Result<Exit, Failure> {

@@ -34,11 +34,13 @@ pub(crate) struct Failure {
     code: String,
     message: String,
     hint: Option<String>,
+    /// Whoever would read it has hung up.
+    quiet: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, code: code.into(), message: message.into(), hint: None }
+        Self { exit, code: code.into(), message: message.into(), hint: None, quiet: false }
     }
 
     /// Wrong use of the command line.
@@ -66,9 +68,9 @@ impl Failure {
         &self.message
     }
 
-    /// Writes the error to standard error. Nobody is told of a closed pipe.
+    /// Writes the error to standard error.
     pub(crate) fn report(&self, as_json: bool) {
-        if self.code == PIPE {
+        if self.quiet {
             return;
         }
         if as_json {
@@ -92,13 +94,12 @@ impl Failure {
     }
 }
 
-const PIPE: &str = "pipe";
-
 /// Standard output could not be written.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        let code = if error.kind() == io::ErrorKind::BrokenPipe { PIPE } else { "output" };
-        Self::new(Exit::Failed, code, format!("can't write the output: {}", plain(&error)))
+        let message = format!("can't write the output: {}", plain(&error));
+        let quiet = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { quiet, ..Self::new(Exit::Failed, "output", message) }
     }
 }
 

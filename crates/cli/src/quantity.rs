@@ -52,7 +52,7 @@ fn amount(text: &str, unit: u64) -> Option<u64> {
     // Below 10^20 * 10^3 * 1024^4, far from an overflow of 128 bits.
     let scale = 10_u128.pow(part.len() as u32);
     let total = (number(whole)? * scale + number(part)?) * u128::from(unit).pow(power);
-    if total % scale == 0 { u64::try_from(total / scale).ok() } else { None }
+    if total.is_multiple_of(scale) { u64::try_from(total / scale).ok() } else { None }
 }
 
 /// Fuel in three or four digits: `12.3 M`.

@@ -72,6 +72,11 @@ pub(crate) fn succeeded(reason: ExitReason, exit_code: u32) -> bool {
     reason == ExitReason::Exit && exit_code == 0
 }
 
+/// A stranger's text on one line.
+pub(crate) fn inline(text: &str) -> String {
+    printable(text).replace('\n', " ")
+}
+
 /// A number of things: `1 task`, `2 tasks`.
 pub(crate) fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })

@@ -3,19 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/signed.rs"]
+mod signed;
 
 use common::{ECHO, Home, Ran};
 use grid_client::{ReceiptFile, new_job};
-use grid_protocol::api::TaskResult;
-use grid_protocol::{
-    Ack, Digest, ExitReason, Files, JobId, LeaseId, ReceiptBody, Side, SigningKey, Spec,
-};
+use grid_protocol::{Digest, Files, JobId, SigningKey, Spec};
 use serde_json::Value;
+use signed::relay;
 use std::fs;
-
-fn relay() -> SigningKey {
-    SigningKey::from_seed([2; 32])
-}
 
 /// A result that was computed, signed and acknowledged as it should be, with
 /// what a dishonest node would change.
@@ -41,8 +37,7 @@ impl Kept {
         );
         let ran = home.grid("run echo.wasm --input input --json").ok().json();
         assert_eq!(ran["spec"], spec.digest().to_string());
-        let mut output = Files::new(Side::Output);
-        output.insert("stdout", b"hello".to_vec()).unwrap();
+        let output = signed::stdout("hello");
         assert_eq!(ran["output"], output.digest().to_string());
         let kept = Self { home, spec, output, fuel: ran["fuel"].as_u64().unwrap() };
         kept.write();
@@ -51,34 +46,7 @@ impl Kept {
 
     /// Signs what is here and writes it.
     fn write(&self) {
-        let node = SigningKey::from_seed([1; 32]);
-        let body = ReceiptBody {
-            relay: relay().public(),
-            lease: LeaseId([3; 16]),
-            spec: self.spec.digest(),
-            input: self.spec.input,
-            reason: ExitReason::Exit,
-            exit_code: 0,
-            output: self.output.digest(),
-            check: Digest::ZERO,
-            fuel: self.fuel,
-            node: node.public(),
-        };
-        let receipt = body.sign(&node);
-        let digest = Digest::of(&receipt.body.encode());
-        let ack = Ack { receipt: digest, lease: receipt.body.lease, seq: 9 };
-        let ack_signature = relay().sign(&ack.encode());
-        let result = TaskResult {
-            seq: 9,
-            index: 0,
-            name: "input".into(),
-            spec: self.spec.clone(),
-            receipt,
-            ack,
-            ack_signature,
-            output: None,
-            hint: None,
-        };
+        let result = signed::result("input", &self.spec, &self.output, self.fuel);
         let file = ReceiptFile::new(relay().public(), JobId([7; 16]), &result);
         self.home.file("task/receipt.json", file.encode());
         for (path, bytes) in self.output.iter() {

@@ -116,9 +116,8 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         let ty = FuncType::new(engine, params, results);
         linker.func_new(names::WASI, function.name(), ty, move |mut caller, params, results| {
             let args: Vec<u64> = params.iter().map(bits).collect();
-            let called = with_host(caller.as_context_mut(), |host, guest| {
-                host.call(guest, function, &args)
-            });
+            let called =
+                with_host(caller.as_context_mut(), |host, guest| host.call(guest, function, &args));
             let errno = resume(called)?;
             if let [result] = results {
                 *result = Val::I32(errno);

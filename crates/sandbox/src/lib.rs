@@ -11,7 +11,7 @@ pub mod admission;
 pub mod host;
 
 #[cfg(feature = "admission")]
-pub use admission::{Admitted, AdmissionError, admit};
+pub use admission::{AdmissionError, Admitted, admit};
 pub use host::{Control, DeviceLimit, GuestMemory, Host, Outcome, ValueType, WasiFunction};
 
 /// Version of admission: the same source bytes and the same version always

@@ -71,6 +71,10 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(_) if process::stopping() => loop {
+            // The thread that got the signal ends us when all children have.
+            std::thread::park();
+        },
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

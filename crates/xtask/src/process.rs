@@ -68,6 +68,12 @@ pub(crate) fn end_children_on_signals() -> Result<()> {
     Ok(())
 }
 
+/// Whether a signal stops us: then failures are its doing, and nothing is left
+/// to do but wait for the end.
+pub(crate) fn stopping() -> bool {
+    live().stopping
+}
+
 fn signal_group(group: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(group) {
         // ESRCH: the group has ended already.

@@ -124,6 +124,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 fn run_layer(info: &LayerInfo) -> Outcome {
     ui::line(format_args!("{}: {}", info.name, info.checks));
     let start = Instant::now();
+    if crate::process::stopping() {
+        // The thread that got the signal ends us.
+        std::thread::park();
+    }
     let result = (info.run)(Deadline(start + info.limit)).and_then(|counts| {
         if counts.passed + counts.failed == 0 {
             bail!("the layer {} ran no test", info.name);

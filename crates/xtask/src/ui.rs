@@ -116,7 +116,8 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         if !self.ended {
-            self.end("✗", "failed");
+            let note = if crate::process::stopping() { "stopped" } else { "failed" };
+            self.end("✗", note);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::port::Port;
 use super::{performance_now, words};
 use crate::messages::{Finished, FromWorker, Job, ToWorker};
 use crate::pace::{Pace, Rest};
+use crate::rehearsal::rehearsal;
 use gloo::timers::callback::Timeout;
 use grid_node::RunReport;
 use grid_protocol::{Files, Side, Spec};
@@ -20,6 +21,9 @@ use web_sys::{MessageChannel, MessagePort};
 
 /// A run says how far it is this often, in milliseconds.
 const PROGRESS_MS: f64 = 250.0;
+/// Modules up to this many bytes are compiled at once; larger ones beside the
+/// event loop.
+const COMPILE_AT_ONCE: u32 = 64 * 1024;
 /// Thrown to unwind the module when the host ended the run.
 const UNWIND: &str = "the run is over";
 
@@ -51,25 +55,13 @@ type Shared = Rc<RefCell<Run>>;
 /// Starts the worker: it waits for its one task on this port.
 #[wasm_bindgen]
 pub fn execute(port: MessagePort) {
-    let now = performance_now();
-    let shared = Rc::new(RefCell::new(Run {
-        port: None,
-        live: None,
-        pace: Pace::new(100, 0.0, now),
-        granted: 0,
-        used: 0,
-        yielded: now,
-        told: now,
-        resume: None,
-    }));
+    let shared = Run::new();
     let run = shared.clone();
     let mut started = false;
     let on_message = move |message| match message {
         ToWorker::Run(job, share, owed) if !started => {
             started = true;
-            let now = performance_now();
-            run.borrow_mut().pace = Pace::new(share, owed, now);
-            (run.borrow_mut().yielded, run.borrow_mut().told) = (now, now);
+            run.borrow_mut().begin(share, owed);
             let run = run.clone();
             spawn_local(async move {
                 let ended = execute_job(&run, job).await;
@@ -77,6 +69,9 @@ pub fn execute(port: MessagePort) {
             });
         }
         ToWorker::Run(..) => {}
+        ToWorker::Rehearse => {
+            spawn_local(async { drop(execute_job(&Run::new(), rehearsal()).await) })
+        }
         ToWorker::Pace(share) => {
             let mut run = run.borrow_mut();
             run.pace.set_share(share);
@@ -92,6 +87,26 @@ pub fn execute(port: MessagePort) {
 }
 
 impl Run {
+    fn new() -> Shared {
+        let now = performance_now();
+        Rc::new(RefCell::new(Self {
+            port: None,
+            live: None,
+            pace: Pace::new(100, 0.0, now),
+            granted: 0,
+            used: 0,
+            yielded: now,
+            told: now,
+            resume: None,
+        }))
+    }
+
+    fn begin(&mut self, share: u8, owed_ms: f64) {
+        let now = performance_now();
+        self.pace = Pace::new(share, owed_ms, now);
+        (self.yielded, self.told) = (now, now);
+    }
+
     fn say(&self, message: &FromWorker) {
         if let Some(port) = &self.port {
             port.send(message);
@@ -113,8 +128,12 @@ async fn execute_job(run: &Shared, job: Job) -> Result<Finished, String> {
     let compile = performance_now();
     let bytes = Uint8Array::from(job.module.as_slice());
     drop(job);
-    let module = JsFuture::from(WebAssembly::compile(&bytes)).await;
-    let module: Module = module.map_err(|error| words(&error))?.unchecked_into();
+    let module: Module = if bytes.length() < COMPILE_AT_ONCE {
+        Module::new(&bytes).map_err(|error| words(&error))?
+    } else {
+        let module = JsFuture::from(WebAssembly::compile(&bytes)).await;
+        module.map_err(|error| words(&error))?.unchecked_into()
+    };
     let imports = import_object(run, &module)?;
     let instance = Instance::new(&module, &imports.object).map_err(|error| words(&error))?;
     let guest = Guest::new(&instance).ok_or("the module is not an admitted one")?;

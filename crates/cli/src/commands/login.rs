@@ -31,7 +31,7 @@ pub(crate) async fn login(global: &Global) -> Result<Exit, Failure> {
         });
         ui::line(line.to_string())?;
     } else {
-        let name = grid_client::printable(&account.name);
+        let name = ui::inline(&account.name);
         ui::line(format!(
             "Logged in to {relay} as {name}: {} fuel left.",
             quantity::fuel(account.budget)

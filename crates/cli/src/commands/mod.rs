@@ -98,7 +98,7 @@ pub(crate) async fn account(global: &Global) -> Result<Exit, Failure> {
         ui::line(json!({ "relay": session.client.relay(), "account": account }).to_string())?;
     } else {
         ui::line(format!("Relay   {}", session.client.relay()))?;
-        ui::line(format!("Owner   {}", grid_client::printable(&account.name)))?;
+        ui::line(format!("Owner   {}", ui::inline(&account.name)))?;
         ui::line(format!("Budget  {} fuel left", quantity::fuel(account.budget)))?;
     }
     Ok(Exit::Ok)

@@ -83,8 +83,7 @@ fn summary(spec: &Spec, outcome: &Outcome, folder: Option<&Path>) {
         format!("spec   {}", spec.digest()),
         format!("output {}", outcome.output.digest()),
     ];
-    lines
-        .extend(outcome.hint.as_deref().map(|hint| grid_client::printable(hint).trim().to_owned()));
+    lines.extend(outcome.hint.as_deref().map(|hint| ui::inline(hint)));
     let files = outcome.output.iter().filter(|(path, _)| path.starts_with("/out/"));
     let count = files.count();
     match folder {

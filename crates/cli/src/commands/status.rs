@@ -5,7 +5,6 @@ use crate::args::{Global, StatusArgs};
 use crate::config::Session;
 use crate::failure::{Exit, Failure};
 use crate::{quantity, ui};
-use grid_client::printable;
 use grid_protocol::api::{JobInfo, JobState, TaskState};
 use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -82,7 +81,7 @@ async fn one(global: &Global, session: &Session, job: &str) -> Result<(), Failur
 }
 
 fn name(job: &JobInfo) -> String {
-    let name = printable(&job.name).replace('\n', " ");
+    let name = ui::inline(&job.name);
     let mut short: String = name.chars().take(30).collect();
     if short.len() < name.len() {
         short += "…";

@@ -6,8 +6,9 @@ use crate::failure::{Exit, Failure, plain};
 use crate::files::read_bounded;
 use crate::{folder, local, progress, quantity, tasks, ui};
 use grid_client::ReceiptFile;
-use grid_client::verify::{Check, Expected, Report, Step, verify as verify_result};
-use grid_protocol::{Files, Spec, limits};
+use grid_client::verify::{Check, Expected, Mark, Report, Step, verify as verify_result};
+use grid_protocol::{Files, ReceiptBody, Spec, limits};
+use grid_sandbox::Outcome;
 use serde_json::json;
 use std::path::Path;
 
@@ -47,7 +48,7 @@ pub(crate) fn verify(global: &Global, args: &VerifyArgs) -> Result<Exit, Failure
             ),
         );
     }
-    report.steps.extend(again(global, &file, source.as_deref(), input));
+    report.steps.extend(again(global, &file, source.as_deref(), input)?);
     print(global, &file, &report)?;
     Ok(if report.passed() { Exit::Ok } else { Exit::NotVerified })
 }
@@ -77,7 +78,7 @@ fn again(
     file: &ReceiptFile,
     source: Option<&[u8]>,
     input: Option<Files>,
-) -> Vec<Step> {
+) -> Result<Vec<Step>, Failure> {
     let spec = &file.result.spec;
     let mut steps = Vec::new();
     let module = match source {
@@ -107,15 +108,16 @@ fn again(
         }
     };
     steps.push(match (module, input) {
-        (Some(Ok(module)), Some(input)) if right => {
-            Step::of(Check::Rerun, rerun(global, file, &module, input))
+        (Some(Ok(module)), Some(input)) if right && spec.check().is_ok() => {
+            let outcome = rerun(global, file, &module, input)?;
+            Step::of(Check::Rerun, same(&outcome, &file.result.receipt.body))
         }
         (Some(_), Some(_)) => {
-            Step::skipped(Check::Rerun, "not run: module or input are not those of the task")
+            Step::skipped(Check::Rerun, "not run: spec, module or input are not those of the task")
         }
         _ => Step::skipped(Check::Rerun, "not run: needs --module and --input"),
     });
-    steps
+    Ok(steps)
 }
 
 fn admitted(spec: &Spec, source: &[u8]) -> Result<local::Module, String> {
@@ -145,26 +147,29 @@ fn input_is(spec: &Spec, input: &Files) -> Result<String, String> {
     Err(format!("the task's input is {}, this one is {digest}", spec.input))
 }
 
+/// Runs the task again; an error says that this machine can't.
 fn rerun(
     global: &Global,
     file: &ReceiptFile,
     module: &local::Module,
     input: Files,
-) -> Result<String, String> {
-    let body = &file.result.receipt.body;
-    file.result.spec.check().map_err(|error| error.to_string())?;
-    let working = progress::spinner("running the task again", global.json);
+) -> Result<Outcome, Failure> {
+    const TEXT: &str = "running the task again";
+    let working = progress::spinner(TEXT, global.json);
     let shown = working.clone();
     let outcome = local::run(module, &file.result.spec, input, move |fuel| {
         if let Some(working) = &shown {
-            let (fuel, all) = (quantity::fuel(fuel), "running the task again");
-            working.set_message(format!("{all}: {fuel} fuel"));
+            working.set_message(format!("{TEXT}: {} fuel", quantity::fuel(fuel)));
         }
     });
     if let Some(working) = working {
         working.finish_and_clear();
     }
-    let outcome = outcome.map_err(|failure| failure.message().to_owned())?;
+    outcome
+}
+
+/// Whether a run here gave what the receipt says.
+fn same(outcome: &Outcome, body: &ReceiptBody) -> Result<String, String> {
     let output = outcome.output.digest();
     if output != body.output {
         return Err(format!("its output is {output}, the receipt says {}", body.output));
@@ -192,17 +197,20 @@ fn print(global: &Global, file: &ReceiptFile, report: &Report) -> Result<(), Fai
         });
         return ui::line(line.to_string());
     }
-    ui::line(format!("Task {} of job {}", grid_client::printable(&result.name), file.job))?;
+    ui::line(format!("Task {} of job {}", ui::inline(&result.name), file.job))?;
     for step in &report.steps {
         ui::line(ui::step(step))?;
     }
-    let reran = report
-        .steps
-        .iter()
-        .any(|step| step.check == Check::Rerun && step.why.starts_with("the same"));
-    ui::line(match report.failure() {
+    let failure = report.failure();
+    if failure.is_some_and(|step| step.check == Check::Relay) {
+        ui::line("If it is from another relay than the one you logged in to: --relay-key HEX.")?;
+    }
+    let reran = |step: &Step| step.check == Check::Rerun && step.mark == Mark::Passed;
+    ui::line(match failure {
         Some(step) => format!("NOT VERIFIED: {}", step.check.title()),
-        None if reran => "Verified: this machine computes the same result.".into(),
+        None if report.steps.iter().any(reran) => {
+            "Verified: this machine computes the same result.".into()
+        }
         None => format!(
             "Verified: node {} signed this result, and its relay took it.",
             ui::short(body.node)

@@ -63,7 +63,10 @@ fn costs() {
     check("(block (br_if 0 (i32.const 0)) nop nop nop)", 5);
     check("return", 1);
     // Three times: get, const, sub, tee, br_if.
-    check("(local i32) (local.set 0 (i32.const 3)) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))", 1 + 2 + 15);
+    check(
+        "(local i32) (local.set 0 (i32.const 3)) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))",
+        1 + 2 + 15,
+    );
     check("(call $three)", 1 + 3);
     check("(memory.fill (i32.const 0) (i32.const 0) (i32.const 80))", 4 + 10);
     check("(memory.copy (i32.const 0) (i32.const 0) (i32.const 7))", 4);

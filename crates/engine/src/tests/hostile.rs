@@ -68,8 +68,10 @@ fn deep_recursion() {
         &format!("(func $f (local {many_locals}) (call $f) (drop (local.get 7)))"),
         &format!("(func $f {operands} (call $f) (i64.const 1) {adds} (drop))"),
         &format!("(func $f (local {vectors}) (call $f))"),
-        &format!("(func $g (param {params}) (call $g {values}))
-                  (func $f (local i64) (call $g {values}))"),
+        &format!(
+            "(func $g (param {params}) (call $g {values}))
+                  (func $f (local i64) (call $g {values}))"
+        ),
         "(table 1 funcref) (elem (i32.const 0) $f) (type $t (func))
          (func $f (call_indirect (type $t) (i32.const 0)))",
         "(func $f (call $g)) (func $g (local i64 i64) (call $h)) (func $h (call $f))",
@@ -109,7 +111,8 @@ fn output_flood() {
     );
     // `stdout` and its bytes: the write past the limit is not applied.
     assert_eq!(outcome.output.size(), 6 + 6 + 65 * 1000);
-    let outcome = check("(call $print (i32.const 0) (i32.const 131072))", "", ExitReason::OutputLimit);
+    let outcome =
+        check("(call $print (i32.const 0) (i32.const 131072))", "", ExitReason::OutputLimit);
     assert_eq!(outcome.output.get("stdout"), Some(&b"hello\n"[..]));
 }
 

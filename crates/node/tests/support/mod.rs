@@ -6,7 +6,7 @@ use grid_node::{
 };
 use grid_protocol::{
     Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, LeaseToken,
-    Package, Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, encode, join_bytes,
+    Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, encode, join_bytes,
 };
 use std::collections::BTreeMap;
 
@@ -319,7 +319,7 @@ impl Bench {
                 let relay = relay_key(self.relay).public();
                 let signed = join_bytes(&relay, ORIGIN, &[self.nonce; 32], &join.node);
                 join.node.verify_strict(&signed, &join.signature).expect("join is signed");
-                assert_eq!(join.package, Package::Full);
+                assert_eq!(join.package, self.config.package);
                 let holding: String =
                     join.holding.iter().map(|l| format!(" {}", name(l))).collect();
                 format!("join{holding}")

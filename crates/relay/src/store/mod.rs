@@ -52,8 +52,9 @@ pub trait Store: Send {
     ///
     /// When it returns `Err`, or the process dies inside, either none or all
     /// of them are durable, and which is not known. Applying the same writes
-    /// again is right in both cases: each write is recognised by its own id
-    /// (lease, job, key) and has the same outcome as the first time.
+    /// again is right in both cases: one that holds already is recognised by
+    /// its own id (lease, job, key) and has the same outcome; one that was
+    /// refused is judged anew.
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<Outcome>, StoreError>;
 }
 

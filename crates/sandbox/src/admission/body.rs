@@ -73,11 +73,7 @@ pub(super) fn read(
     let operands = height * if wide { 16 } else { 8 };
     // Parameters count twice: as the caller passes them and as the function
     // keeps them; so do results, which are operands as well.
-    let frame = limits::FRAME
-        + 2 * slots(ty.params())
-        + slots(ty.results())
-        + locals
-        + operands;
+    let frame = limits::FRAME + 2 * slots(ty.params()) + slots(ty.results()) + locals + operands;
     let charges = blocks.charges();
     let product = (params + declared + height) * charges.len() as u64;
     within("locals times blocks of a function", product, limits::LOCALS_BY_BLOCKS)?;

@@ -61,22 +61,23 @@ impl Added {
     }
 
     /// Charges a basic block.
-    pub(super) fn charge(&self, code: &mut InstructionSink<'_>, fuel: u64) {
-        code.global_get(self.fuel).i64_const(fuel.cast_signed()).i64_sub().global_set(self.fuel);
-        self.check(code);
+    pub(super) fn charge(&self, code: &mut InstructionSink<'_>, fuel: u64, local: u32) {
+        code.global_get(self.fuel).i64_const(fuel.cast_signed()).i64_sub().local_tee(local).global_set(self.fuel);
+        code.local_get(local).i64_const(0).i64_lt_s();
+        code.if_(BlockType::Empty).call(self.slow).end();
     }
 
     /// Takes a frame from the stack, or ends the run.
-    pub(super) fn enter(&self, code: &mut InstructionSink<'_>, frame: u32) {
-        code.global_get(self.depth).i32_const(frame.cast_signed()).i32_add();
+    pub(super) fn enter(&self, code: &mut InstructionSink<'_>, frame: u32, local: u32) {
+        code.global_get(self.depth).i64_const(frame.into()).i64_add().local_tee(local);
         code.global_set(self.depth);
-        code.global_get(self.depth).i32_const(limits::STACK.cast_signed()).i32_gt_u();
+        code.local_get(local).i64_const(limits::STACK.into()).i64_gt_s();
         code.if_(BlockType::Empty).call(self.stack_overflow).unreachable().end();
     }
 
     /// Gives a frame back.
     pub(super) fn leave(&self, code: &mut InstructionSink<'_>, frame: u32) {
-        code.global_get(self.depth).i32_const(frame.cast_signed()).i32_sub();
+        code.global_get(self.depth).i64_const(frame.into()).i64_sub();
         code.global_set(self.depth);
     }
 

@@ -263,14 +263,18 @@ impl Rewriter {
 
         let added = self.added();
         let mut indices = Indices(added);
-        let mut out = indices.new_function_with_parsed_locals(source)?;
+        let mut locals = Vec::new();
+        let mut extra = ty.params().len() as u32;
+        for l in source.get_locals_reader()? { let (n, t) = l?; extra += n; locals.push((n, indices.val_type(t)?)); }
+        locals.push((1, enc::ValType::I64));
+        let mut out = enc::Function::new(locals);
         // One leaf at a time is on the stack, so small ones are free.
         let framed = body.calls || body.frame > limits::LEAF_FRAME;
         let frame = body.frame as u32;
         if framed {
             let wrapper = self.wrapper(type_index, &ty, &mut indices)?;
             out.instruction(&Instruction::Block(wrapper));
-            added.enter(&mut out.instructions(), frame);
+            added.enter(&mut out.instructions(), frame, extra);
         }
         let mut charges = body.charges.into_iter().peekable();
         let mut operators = source.get_operators_reader()?;
@@ -280,7 +284,7 @@ impl Rewriter {
                 break;
             }
             if let Some((_, fuel)) = charges.next_if(|(at, _)| *at == number) {
-                added.charge(&mut out.instructions(), fuel);
+                added.charge(&mut out.instructions(), fuel, extra);
             }
             let operator = operators.read()?;
             match operator {
@@ -380,7 +384,7 @@ impl Rewriter {
         let mutable = |val_type| GlobalType { val_type, mutable: true, shared: false };
         self.out_globals
             .global(mutable(enc::ValType::I64), &ConstExpr::i64_const(0))
-            .global(mutable(enc::ValType::I32), &ConstExpr::i32_const(0));
+            .global(mutable(enc::ValType::I64), &ConstExpr::i64_const(0));
 
         let most = u64::from(MAX_MEMORY_PAGES);
         let mut memories = enc::MemorySection::new();

@@ -1,7 +1,7 @@
 //! What is known of open descriptors, and changing it.
 
-use super::WasiFunction;
 use super::GuestMemory;
+use super::WasiFunction;
 use super::call::{Call, Halt, Wasi};
 use super::descriptors::Target;
 use super::errno::{Errno, fdflags, filetype, fstflags, rights};

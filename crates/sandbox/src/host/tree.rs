@@ -514,7 +514,9 @@ impl Tree {
             below.nodes += 1;
             below.longest = below.longest.max(length);
             below.files += usize::from(!self.node(ino).is_directory());
-            left.extend(self.entries(ino, 0).map(|(ino, node)| (ino, length + 1 + node.name.len())));
+            left.extend(
+                self.entries(ino, 0).map(|(ino, node)| (ino, length + 1 + node.name.len())),
+            );
         }
         below
     }

@@ -68,6 +68,7 @@ pub async fn bench_relay(config: &BenchConfig) -> Result<Figures> {
             "latency": latency,
             "idle": idle,
             "limits": limits::measure(),
+            "swarm_checks_one_ack_in": crate::swarm::CHECKED,
             "cores": std::thread::available_parallelism().map_or(0, usize::from),
         }),
     })

@@ -1,0 +1,265 @@
+//! Connecting, joining, staying joined: what a node does, event by event.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use support::check;
+
+#[test]
+fn heartbeats_keep_leases_and_the_socket() {
+    check(
+        "play joined
+         > after 9999
+         > after 1
+         < heartbeat
+         > lease A
+         < fetch A module
+         < save A
+         > fetched A module
+         < run A
+         > progress A 5
+         > after 10000
+         < heartbeat A:5
+         > progress A 5000
+         > ping
+         > after 10000
+         < heartbeat A:1000",
+    );
+    // However slow the relay wants them.
+    check(
+        "> on
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         > opened
+         < hello
+         > challenge
+         < join
+         > ready
+         < pace 50
+         > welcome heartbeat=4000000000
+         < announce 2
+         > after 20000
+         < heartbeat
+         > after 20000
+         < heartbeat",
+    );
+}
+
+#[test]
+fn lost_socket_is_taken_up_again() {
+    check(
+        "play joined
+         > lease A
+         < fetch A module
+         < save A
+         > lease B
+         < save A B
+         > fetched A module
+         < run A
+         < run B
+         > closed
+         = working working
+         > finished A
+         > after 2000
+         < connect ws://127.0.0.1:8090/v1/node
+         > closed
+         > after 4000
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge
+         < join A B
+         > welcome A B
+         < result A exit code=3 fuel=100
+         > ack A
+         < drop A
+         < save B
+         < announce 1
+         = working working tasks=1 fuel=100",
+    );
+    // What doesn't stand is dropped, but for results: only the relay knows.
+    check(
+        "play joined
+         > lease A
+         < fetch A module
+         < save A
+         > lease B
+         < save A B
+         > fetched A module
+         < run A
+         < run B
+         > finished A
+         < result A exit code=3 fuel=100
+         > closed
+         > after 2000
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge
+         < join A B
+         > welcome tasks=1 fuel=100
+         < result A exit code=3 fuel=100
+         < drop B
+         < save A
+         < announce 1
+         > ack A
+         < drop A
+         < save
+         = waiting no_work tasks=1 fuel=100",
+    );
+}
+
+#[test]
+fn what_was_given_back_meanwhile_is_told_after_the_join() {
+    check(
+        "play joined
+         > lease A
+         < fetch A module
+         < save A
+         > lease B
+         < save A B
+         > closed
+         > fetched A module gone
+         < drop A
+         < fetch B module
+         < save B
+         > fetched B module gone
+         < drop B
+         < save
+         > after 2000
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge
+         < join A B
+         > welcome B
+         < giveback B fetch
+         < announce 2",
+    );
+}
+
+#[test]
+fn silent_relay_is_lost() {
+    check(
+        "play joined
+         > after 44999
+         < heartbeat
+         < heartbeat
+         < heartbeat
+         < heartbeat
+         > after 1
+         < disconnect
+         = connecting unreachable error
+         > after 2000
+         < connect ws://127.0.0.1:8090/v1/node
+         > after 15000
+         < disconnect
+         > after 4000
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > after 15000
+         < disconnect
+         > after 8000
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge
+         < join
+         > after 15000
+         < disconnect",
+    );
+}
+
+#[test]
+fn refusals_wait_long() {
+    let before = "> on
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         > ready
+         < pace 50
+         > opened
+         < hello\n";
+    for refusal in [
+        "refused 1",
+        "refused 3",
+        "refused 999",
+        "challenge version=7",
+        "challenge origin=http://other.example",
+    ] {
+        check(&format!(
+            "{before}
+             > {refusal}
+             < disconnect
+             = connecting refused error
+             > after 149999
+             > until
+             < connect ws://127.0.0.1:8090/v1/node
+             = connecting refused error"
+        ));
+    }
+    check(&format!(
+        "{before}
+         > refused 7
+         < disconnect
+         = connecting unreachable error
+         > after 2000
+         < connect ws://127.0.0.1:8090/v1/node"
+    ));
+    check(
+        "play joined
+         > refused 5
+         < disconnect
+         = connecting refused error
+         > after 149999",
+    );
+}
+
+#[test]
+fn messages_out_of_order_end_the_connection() {
+    let before = "> on
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         > ready
+         < pace 50
+         > opened
+         < hello\n";
+    for line in ["garbage", "welcome", "lease A", "ack A", "rejected A", "cancel A"] {
+        check(&format!("{before} > {line}\n < disconnect\n > after 29999"));
+    }
+    for line in ["garbage", "welcome", "challenge"] {
+        check(&format!(
+            "play joined
+             > {line}
+             < disconnect
+             > after 29999
+             > until
+             < connect ws://127.0.0.1:8090/v1/node"
+        ));
+    }
+}
+
+#[test]
+fn bad_addresses_are_said() {
+    check(
+        "> on relay=grid.example
+         = connecting bad_address
+         > after 100000
+         > on relay=https://Grid.Example
+         < connect wss://grid.example/v1/node
+         < start",
+    );
+    check(
+        "play joined
+         > lease A
+         < fetch A module
+         < save A
+         > on relay=http://other.example/
+         < giveback A stopped
+         < drop A
+         < disconnect
+         < connect ws://other.example/v1/node
+         < save",
+    );
+}
