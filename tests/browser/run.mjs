@@ -5,7 +5,7 @@ import { Relay } from './lib/relay.mjs';
 import { within } from './lib/wait.mjs';
 import { rmSync } from 'node:fs';
 
-const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup'];
+const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime'];
 const LIMIT = 180_000;
 const given = options();
 

@@ -245,6 +245,7 @@ async fn a_relay_that_restarts_under_a_watch() {
         if again.is_ok() {
             break;
         }
+        // tidy-allow(sleep): between two tries of a bounded number.
         tokio::time::sleep(Duration::from_millis(20)).await;
         again = Relay::start(config.clone()).await;
     }

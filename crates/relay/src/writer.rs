@@ -49,7 +49,7 @@ pub(crate) type Answer = Result<Outcome, NotWritten>;
 
 #[derive(Debug)]
 pub(crate) enum Item {
-    Request(Request, Option<oneshot::Sender<Answer>>),
+    Request(Box<Request>, Option<oneshot::Sender<Answer>>),
     /// Everything before it is committed when this is dropped.
     Barrier(oneshot::Sender<()>),
     Stop,
@@ -68,8 +68,8 @@ impl Writer {
     /// Queues a request; waits while the queue is full. An error means that the
     /// relay is shutting down, and hands the request back.
     pub(crate) async fn send(&self, request: Request) -> Result<(), Request> {
-        self.0.send(Item::Request(request, None)).await.map_err(|back| match back.0 {
-            Item::Request(request, _) => request,
+        self.0.send(Item::Request(Box::new(request), None)).await.map_err(|back| match back.0 {
+            Item::Request(request, _) => *request,
             _ => unreachable!("what comes back is what was sent"),
         })
     }
@@ -77,7 +77,7 @@ impl Writer {
     /// Queues a request, and waits until it is durable.
     pub(crate) async fn ask(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let item = Item::Request(request, Some(answer));
+        let item = Item::Request(Box::new(request), Some(answer));
         self.0.send(item).await.map_err(|_| NotWritten)?;
         answered.await.unwrap_or(Err(NotWritten))
     }

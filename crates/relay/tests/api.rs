@@ -1,4 +1,5 @@
 //! The HTTP API and the data path, with the relay in this process.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod common;
 

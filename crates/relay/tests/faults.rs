@@ -1,4 +1,5 @@
 //! What owners and nodes see while the store fails.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod common;
 

@@ -16,6 +16,8 @@ mod job;
 mod lease;
 mod scheduler;
 mod turns;
+mod types;
 
 pub use lease::{Lease, LeaseError, Over, Why};
-pub use scheduler::{Decisions, Grant, Joined, Scheduler, Settings, Submission, Task, Totals};
+pub use scheduler::Scheduler;
+pub use types::{Decisions, Grant, Joined, Settings, Submission, Task, Totals};

@@ -163,6 +163,7 @@ impl Wasm {
                 match pace.load(Ordering::Relaxed) {
                     GO => return ControlFlow::Continue(()),
                     STOP => return ControlFlow::Break(()),
+                    // tidy-allow(sleep): a paused run waits to be told.
                     _ => std::thread::sleep(std::time::Duration::from_millis(5)),
                 }
             }

@@ -49,7 +49,7 @@ pub struct SwarmConfig {
     /// Their keys come from this number: same number, same keys.
     pub seed: u64,
     /// Keep every acknowledgement ([`Swarm::acks`]), and check each one's
-    /// signature. Otherwise one in [`CHECKED`] is checked: nodes do that on
+    /// signature. Otherwise one in 16 is checked: nodes do that on
     /// machines of their own, and a swarm that shares the relay's would slow it.
     pub keep_acks: bool,
 }
@@ -121,7 +121,7 @@ impl Swarm {
 }
 
 /// One in so many acknowledgements is checked by a swarm that doesn't keep them.
-pub const CHECKED: u64 = 16;
+pub(crate) const CHECKED: u64 = 16;
 
 fn sampled(key: &PublicKey, bytes: &[u8], signature: &Signature) -> Result<(), SignatureError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);

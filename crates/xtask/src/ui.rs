@@ -104,6 +104,14 @@ impl Step {
         self.end("✓", note);
     }
 
+    /// Ends without a line: there was nothing to do.
+    pub(crate) fn vanish(mut self) {
+        self.ended = true;
+        if self.terminal {
+            put("\r\x1b[K");
+        }
+    }
+
     fn end(&mut self, mark: &str, note: &str) {
         self.ended = true;
         let clear = if self.terminal { "\r\x1b[K" } else { "" };

@@ -38,17 +38,13 @@ function reach(host) {
   if (globalThis.importScripts) {
     attempts.scripts = () => importScripts(`http://${host}/scripts.js`);
   } else {
+    // Not tried: frames and preconnect hints. They open a connection, without a
+    // request, from any document; a worker has neither, and modules run there.
     attempts.image = () => new Promise((done, fail) => {
       const image = new Image();
       image.onload = done;
       image.onerror = fail;
       image.src = `http://${host}/image`;
-    });
-    attempts.frame = () => new Promise((done, fail) => {
-      const frame = document.createElement('iframe');
-      frame.src = `http://${host}/frame`;
-      document.documentElement.append(frame);
-      frame.onload = () => frame.contentDocument ?? fail();
     });
     attempts.parent = () => parent.document.title;
     attempts.storage = () => localStorage.length;

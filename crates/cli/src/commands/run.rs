@@ -83,7 +83,7 @@ fn summary(spec: &Spec, outcome: &Outcome, folder: Option<&Path>) {
         format!("spec   {}", spec.digest()),
         format!("output {}", outcome.output.digest()),
     ];
-    lines.extend(outcome.hint.as_deref().map(|hint| ui::inline(hint)));
+    lines.extend(outcome.hint.as_deref().map(ui::inline));
     let files = outcome.output.iter().filter(|(path, _)| path.starts_with("/out/"));
     let count = files.count();
     match folder {

@@ -93,11 +93,11 @@ fn shallow_recursion() {
         (if (local.get 0) (then (return (i32.const 2) (i64.const 2))))
         (drop (call $f (i32.const 2))) (i32.const 1) (i64.const 1))";
     let body = "(local i32) (loop
-        (drop (call $f (i32.const 500)))
+        (drop (call $f (i32.const 20)))
         (call $two (i32.const 0)) (drop) (drop)
         (call $two (i32.const 1)) (drop) (drop)
         (local.set 0 (i32.add (local.get 0) (i32.const 1)))
-        (br_if 0 (i32.lt_u (local.get 0) (i32.const 300))))";
+        (br_if 0 (i32.lt_u (local.get 0) (i32.const 10000))))";
     let text = program(&format!("{body} {HELLO}"), more);
     assert_eq!(run(&text, &spec()).reason, ExitReason::Exit);
 }

@@ -4,7 +4,8 @@
 use super::error::{AdmissionError, within};
 use super::limits;
 use wasmparser::{
-    FuncType, FuncValidator, FunctionBody, Operator, OperatorsReader, ValType, ValidatorResources,
+    BlockType, FuncType, FuncValidator, FunctionBody, Operator, OperatorsReader, ValType,
+    ValidatorResources, WasmModuleResources,
 };
 
 /// What is known of a function's body.
@@ -19,6 +20,10 @@ pub(super) struct Body {
     pub(super) calls: bool,
     /// Whether it takes a reference to a function.
     pub(super) takes_references: bool,
+    /// Parameters and results of its calls and blocks together.
+    pub(super) passed: u64,
+    /// Its locals times its basic blocks.
+    pub(super) product: u64,
 }
 
 /// Reads and validates a body. `wide` tells that a type of the module has
@@ -44,6 +49,7 @@ pub(super) fn read(
     let mut blocks = Blocks::new(declared);
     let mut height = 0;
     let (mut calls, mut takes_references) = (false, false);
+    let mut passed = 0;
     let mut operators = OperatorsReader::new(reader);
     let mut number = 0;
     while !operators.eof() {
@@ -57,6 +63,7 @@ pub(super) fn read(
         height = height.max(u64::from(validator.operand_stack_height()));
         wide |= validator.get_operand_type(0) == Some(Some(ValType::V128));
         calls |= matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
+        passed += values_passed(validator.resources(), &operator);
         takes_references |= matches!(operator, Operator::RefFunc { .. });
         blocks.operator(number, &operator)?;
         within("blocks inside each other", blocks.open.len() as u64, limits::NESTING)
@@ -72,12 +79,37 @@ pub(super) fn read(
         .sum();
     let operands = height * if wide { 16 } else { 8 };
     // Parameters count twice: as the caller passes them and as the function
-    // keeps them; so do results, which are operands as well.
-    let frame = limits::FRAME + 2 * slots(ty.params()) + slots(ty.results()) + locals + operands;
+    // keeps them; so do results, which are operands as well. Admission adds
+    // one local.
+    let frame = limits::FRAME
+        + slot(&ValType::I64)
+        + 2 * slots(ty.params())
+        + slots(ty.results())
+        + locals
+        + operands;
     let charges = blocks.charges();
     let product = (params + declared + height) * charges.len() as u64;
     within("locals times blocks of a function", product, limits::LOCALS_BY_BLOCKS)?;
-    Ok(Body { charges, frame, calls, takes_references })
+    Ok(Body { charges, frame, calls, takes_references, passed, product })
+}
+
+/// Parameters and results of a call, or of a block with a type of its own.
+fn values_passed(module: &ValidatorResources, operator: &Operator<'_>) -> u64 {
+    let count = |index: u32| {
+        let ty = module.sub_type_at(index).map(|ty| ty.unwrap_func());
+        ty.map_or(0, |ty| ty.params().len() + ty.results().len())
+    };
+    let values = match operator {
+        Operator::Call { function_index } => {
+            module.type_index_of_function(*function_index).map_or(0, count)
+        }
+        Operator::CallIndirect { type_index, .. } => count(*type_index),
+        Operator::Block { blockty: BlockType::FuncType(index) }
+        | Operator::Loop { blockty: BlockType::FuncType(index) }
+        | Operator::If { blockty: BlockType::FuncType(index) } => count(*index),
+        _ => 0,
+    };
+    values as u64
 }
 
 /// Bytes of stack that a value takes at most.

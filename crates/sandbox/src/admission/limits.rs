@@ -18,8 +18,13 @@ pub(super) const PARAMS: u64 = 256;
 pub(super) const LOCALS: u64 = 10_000;
 /// Blocks open inside each other in one function.
 pub(super) const NESTING: u64 = 10_000;
-/// Locals times basic blocks of one function: what compiling it costs.
+/// Locals times basic blocks of one function, and of the whole module: what
+/// compiling costs in time and memory.
 pub(super) const LOCALS_BY_BLOCKS: u64 = 64_000_000;
+pub(super) const MODULE_LOCALS_BY_BLOCKS: u64 = 256_000_000;
+/// Parameters and results of all calls and blocks in the code together: each
+/// becomes at least an instruction when compiled.
+pub(super) const VALUES_PASSED: u64 = 32_000_000;
 /// Targets of one `br_table`.
 pub(super) const BR_TABLE: u64 = 10_000;
 /// Globals.

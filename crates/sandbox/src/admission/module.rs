@@ -50,6 +50,9 @@ struct Rewriter {
     /// A type with several parameters or results has a vector among them.
     wide: bool,
     allocations: FuncValidatorAllocations,
+    /// Sums over all functions read so far.
+    passed: u64,
+    product: u64,
     /// Types `() -> (results)` for the blocks around the bodies of functions
     /// with several results, by the function's type.
     wrappers: BTreeMap<u32, u32>,
@@ -260,21 +263,22 @@ impl Rewriter {
         let body = body::read(&mut validator, source, &ty, self.wide)?;
         self.allocations = validator.into_allocations();
         self.takes_references |= body.takes_references;
+        self.passed += body.passed;
+        self.product += body.product;
+        within("values passed by calls", self.passed, limits::VALUES_PASSED)?;
+        let most = limits::MODULE_LOCALS_BY_BLOCKS;
+        within("locals times blocks of the module", self.product, most)?;
 
         let added = self.added();
         let mut indices = Indices(added);
-        let mut locals = Vec::new();
-        let mut extra = ty.params().len() as u32;
-        for l in source.get_locals_reader()? { let (n, t) = l?; extra += n; locals.push((n, indices.val_type(t)?)); }
-        locals.push((1, enc::ValType::I64));
-        let mut out = enc::Function::new(locals);
+        let (mut out, scratch) = with_scratch(source, &ty, &mut indices)?;
         // One leaf at a time is on the stack, so small ones are free.
         let framed = body.calls || body.frame > limits::LEAF_FRAME;
         let frame = body.frame as u32;
         if framed {
             let wrapper = self.wrapper(type_index, &ty, &mut indices)?;
             out.instruction(&Instruction::Block(wrapper));
-            added.enter(&mut out.instructions(), frame, extra);
+            added.enter(&mut out.instructions(), frame, scratch);
         }
         let mut charges = body.charges.into_iter().peekable();
         let mut operators = source.get_operators_reader()?;
@@ -284,7 +288,7 @@ impl Rewriter {
                 break;
             }
             if let Some((_, fuel)) = charges.next_if(|(at, _)| *at == number) {
-                added.charge(&mut out.instructions(), fuel, extra);
+                added.charge(&mut out.instructions(), fuel, scratch);
             }
             let operator = operators.read()?;
             match operator {
@@ -340,7 +344,7 @@ impl Rewriter {
                     Some(index) => *index,
                     None => {
                         let index = self.out_types.len();
-                        let results = indices.val_types(results.to_vec().into())?;
+                        let results = indices.val_types(results.to_vec())?;
                         self.out_types.ty().function([], results);
                         self.wrappers.insert(type_index, index);
                         index
@@ -427,6 +431,23 @@ impl Rewriter {
         }
         Ok(Admitted { bytes: module.finish(), memory_pages: memory.initial as u32 })
     }
+}
+
+/// A function with the locals of the source, and one i64 more, with its index.
+fn with_scratch(
+    source: &FunctionBody<'_>,
+    ty: &FuncType,
+    indices: &mut Indices,
+) -> Result<(enc::Function, u32)> {
+    let mut locals = Vec::new();
+    let mut scratch = ty.params().len() as u32;
+    for local in source.get_locals_reader()? {
+        let (count, ty) = local?;
+        scratch += count;
+        locals.push((count, indices.val_type(ty)?));
+    }
+    locals.push((1, enc::ValType::I64));
+    Ok((enc::Function::new(locals), scratch))
 }
 
 /// The value of an offset. Without imported globals and extended constants,

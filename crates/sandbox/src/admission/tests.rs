@@ -122,6 +122,12 @@ fn refuses_what_is_too_much() {
     let wide = format!("(func (local {}) {})", "i64 ".repeat(9000), "(loop nop)".repeat(8000));
     check(&module(&wide), &["locals times blocks"]);
     check(&module(&format!("(func {})", "nop ".repeat(2 << 20))), &["bytes of a function's body"]);
+    let many = "i64 ".repeat(256);
+    let calls = "call 0 ".repeat(70_000);
+    check(
+        &module(&format!("(func (param {many}) (result {many}) unreachable {calls})")),
+        &["values passed"],
+    );
     let too_large = vec![0; grid_protocol::limits::MAX_MODULE + 1];
     assert!(admit(&too_large).unwrap_err().to_string().contains("bytes of the module"));
     // A claim of a billion locals is refused before anything is listed.
@@ -210,7 +216,7 @@ fn golden() {
     let digest = grid_protocol::Digest::of(&admitted(&parse(&text)).unwrap().bytes);
     assert_eq!(
         digest.to_string(),
-        "bf1fbc198b1e38704731b0ba03742a44a503689e7a007e9384433a2bf7e70458"
+        "e3f57857b97340dc2df5704ca8c361208d784f2a62f13c5ec9b87a9e72aaab4f"
     );
 }
 

@@ -72,6 +72,7 @@ pub(super) fn build(
         bail!("{}\ncargo {}: {status}", messages.join("\n"), arguments.join(" "));
     }
     step.done("");
+    programs.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     Ok(programs)
 }
 
@@ -143,6 +144,8 @@ fn run_one(program: &Program, deadline: Deadline) -> Result<Counts> {
     if counts.failed > 0 {
         drop(step);
         lines.iter().for_each(ui::line);
+    } else if counts == Counts::default() {
+        step.vanish();
     } else {
         step.done(&format!("{} passed", counts.passed));
     }
