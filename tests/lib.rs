@@ -2,11 +2,15 @@
 //! and waiting with a bound.
 
 use anyhow::{Context, Result, ensure};
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::scalar::clamp_integer;
+use curve25519_dalek::{EdwardsPoint, Scalar};
 use grid_client::{Client, OwnerKey};
 use grid_protocol::api::{JobInfo, NewJob};
-use grid_protocol::{Digest, SigningKey};
+use grid_protocol::{Digest, Signature, SigningKey};
 use grid_relay::{Config, Relay, RelayHandle};
 use grid_testing::{NO_OP, Owner, small_job};
+use sha2::{Digest as _, Sha512};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -121,6 +125,29 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Result<bool>
 /// A key for tests: same number, same key.
 pub fn key(number: u8) -> SigningKey {
     SigningKey::from_seed([number; 32])
+}
+
+/// A signature by the key of this seed that only lax verification takes: its R
+/// is off by a point of order eight, which a verification with the cofactor
+/// doesn't see.
+pub fn loose_signature(seed: [u8; 32], message: &[u8]) -> Signature {
+    let wide = |parts: &[&[u8]]| {
+        let hash = parts.iter().fold(Sha512::new(), |hash, part| hash.chain_update(part));
+        hash.finalize().into()
+    };
+    let secret: [u8; 64] = wide(&[&seed]);
+    let mut clamped = [0; 32];
+    clamped.copy_from_slice(&secret[..32]);
+    let a = Scalar::from_bytes_mod_order(clamp_integer(clamped));
+    let public = SigningKey::from_seed(seed).public();
+    let r = Scalar::from_bytes_mod_order_wide(&wide(&[&secret[32..], message]));
+    let off = EdwardsPoint::mul_base(&r) + EIGHT_TORSION[1];
+    let off = off.compress().to_bytes();
+    let k = Scalar::from_bytes_mod_order_wide(&wide(&[&off, &public.0, message]));
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&off);
+    signature[32..].copy_from_slice(&(r + k * a).to_bytes());
+    Signature(signature)
 }
 
 /// The relay's program, beside this test's. Cargo builds it first where cargo

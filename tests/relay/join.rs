@@ -5,7 +5,7 @@ use grid_protocol::{
     Delegation, FromNode, Join, PublicKey, RefuseCode, Signature, ToNode, join_bytes,
 };
 use grid_testing::{Challenge, ScriptedNode};
-use grid_tests::{TestRelay, key};
+use grid_tests::{TestRelay, key, loose_signature};
 
 const REFUSED: &str = "grid_nodes_refused_total{reason=\"bad_signature\"}";
 
@@ -102,6 +102,22 @@ async fn small_order_keys_are_refused() -> Result<()> {
         .await?;
     }
     relay.wait_metric(REFUSED, 2).await?;
+    Ok(())
+}
+
+/// Libraries differ on these; what the relay takes, all must take.
+#[tokio::test]
+async fn loose_signatures_are_refused() -> Result<()> {
+    let relay = TestRelay::start().await?;
+    refused(&relay, |node, challenge| {
+        let public = node.key.public();
+        let signed = join_bytes(&challenge.relay, &challenge.origin, &challenge.nonce, &public);
+        let signature = loose_signature([1; 32], &signed);
+        assert!(public.verify(&signed, &signature).is_ok(), "lax verification takes it");
+        Join { signature, ..node.join_message(challenge) }
+    })
+    .await?;
+    relay.wait_metric(REFUSED, 1).await?;
     Ok(())
 }
 

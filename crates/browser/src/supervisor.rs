@@ -136,10 +136,14 @@ impl Supervisor {
 
     /// The browser told the state of the power supply.
     pub fn power(&mut self, mains: Option<bool>) {
-        self.power = mains;
-        if self.link != Link::Down {
-            self.effects.push(Effect::Node(FromSupervisor::Power(mains)));
+        if mains == self.power {
+            return;
         }
+        self.power = mains;
+        self.effects.push(match self.link {
+            Link::Down => Effect::WakeNode, // It may have waited for this.
+            _ => Effect::Node(FromSupervisor::Power(mains)),
+        });
     }
 
     /// The frame can start workers.
@@ -223,6 +227,7 @@ impl Supervisor {
                 if self.link == Link::Greeted {
                     self.effects.push(Effect::Node(FromSupervisor::Progress(lease, fuel)));
                 }
+                self.fill_spare(now);
             }
             FromWorker::Finished(mut finished) => {
                 if let Some(Run::Running { warm, .. }) = find(&mut self.runs, lease) {
@@ -319,7 +324,8 @@ impl Supervisor {
                 self.runs.push((lease, Run::Starting { worker, job, since: now }));
             }
         }
-        self.fill_spare(now);
+        // The next spare is started when this run shows that it takes long, or
+        // ends: starting one now would slow a short one down.
     }
 
     /// The worker of a starting run is ready: hands it the job.

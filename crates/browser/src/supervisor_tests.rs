@@ -52,16 +52,21 @@ fn starts_when_frame_and_node_are_there() {
 fn a_worker_never_gets_two_runs() {
     let mut s = ready();
     s.node(ToSupervisor::Run(A, job()), 1.0);
-    assert_eq!(s.effects(), [Effect::Worker(1, ToWorker::Run(job(), 100, 0.0)), Effect::Spawn(2)]);
+    assert_eq!(s.effects(), [Effect::Worker(1, ToWorker::Run(job(), 100, 0.0))]);
     s.node(ToSupervisor::Run(A, job()), 1.0);
     assert_eq!(s.effects(), []);
     s.node(ToSupervisor::Run(B, job()), 2.0);
-    assert_eq!(s.effects(), [Effect::Spawn(3)], "B takes worker 2 before it is ready");
+    assert_eq!(s.effects(), [Effect::Spawn(2)], "no spare yet");
     s.worker(2, FromWorker::Ready, 3.0);
     assert_eq!(s.effects(), [Effect::Worker(2, ToWorker::Run(job(), 100, 0.0))]);
     s.worker(2, FromWorker::Ready, 3.0);
     assert_eq!(s.effects(), [], "a second Ready starts nothing");
 
+    s.worker(1, FromWorker::Progress(5), 3.0);
+    let progress = Effect::Node(FromSupervisor::Progress(A, 5));
+    assert_eq!(s.effects(), [progress, Effect::Spawn(3)], "the next spare");
+    s.worker(3, FromWorker::Ready, 3.0);
+    assert_eq!(s.effects(), [Effect::Worker(3, ToWorker::Rehearse)]);
     s.worker(1, FromWorker::Finished(finished(7)), 4.0);
     let warm = Finished { warm: true, ..finished(7) };
     assert_eq!(s.effects(), [Effect::Kill(1), Effect::Node(FromSupervisor::Finished(A, warm))]);
@@ -82,7 +87,9 @@ fn results_wait_for_a_dead_node() {
     s.disconnect();
     assert_eq!(s.effects(), [Effect::WakeNode], "its lease needs heartbeats");
     s.worker(1, FromWorker::Finished(finished(7)), 1.0);
-    assert_eq!(s.effects(), [Effect::Kill(1), Effect::WakeNode]);
+    assert_eq!(s.effects(), [Effect::Kill(1), Effect::WakeNode, Effect::Spawn(2)]);
+    s.worker(2, FromWorker::Ready, 1.0);
+    s.effects();
     s.connect();
     s.node(ToSupervisor::Hello, 1.0);
     let message = FromSupervisor::Finished(A, Finished { warm: true, ..finished(7) });
@@ -112,6 +119,7 @@ fn a_silent_worker_is_killed() {
     s.node(ToSupervisor::Run(A, job()), 0.0);
     s.worker(2, FromWorker::Ready, 0.0);
     s.worker(1, FromWorker::Progress(5), SILENT_MS);
+    s.worker(2, FromWorker::Ready, SILENT_MS);
     s.tick(SILENT_MS + 1.0);
     assert!(!failed(&s.effects()));
     s.tick(2.0 * SILENT_MS + 1.0);
@@ -137,6 +145,7 @@ fn a_worker_that_does_not_pause_is_killed() {
     s.worker(2, FromWorker::Ready, 0.0);
     s.node(ToSupervisor::Pace(0), 1.0);
     s.worker(1, FromWorker::Progress(5), 2.0);
+    s.worker(2, FromWorker::Ready, 2.0);
     s.tick(100.0 * SILENT_MS);
     assert!(!failed(&s.effects()), "it may be silent for as long as it is paused");
     s.node(ToSupervisor::Pace(50), 100.0 * SILENT_MS);
@@ -150,7 +159,7 @@ fn drop_kills_at_once() {
     s.node(ToSupervisor::Run(A, job()), 0.0);
     s.effects();
     s.node(ToSupervisor::Drop(A), 1.0);
-    assert_eq!(s.effects(), [Effect::Kill(1)]);
+    assert_eq!(s.effects(), [Effect::Kill(1), Effect::Spawn(2)]);
     assert!(s.runs.is_empty());
 }
 
@@ -166,17 +175,17 @@ fn a_lost_frame_fails_its_runs_and_comes_back() {
     s.node(ToSupervisor::Run(B, job()), 2.0);
     assert_eq!(s.effects(), [], "B waits for the frame");
     s.frame_up(3.0);
-    assert_eq!(s.effects(), [Effect::Spawn(3), Effect::Spawn(4)]);
-    s.worker(3, FromWorker::Ready, 4.0);
-    assert!(matches!(s.effects()[..], [Effect::Worker(3, ToWorker::Run(..))]));
+    assert_eq!(s.effects(), [Effect::Spawn(2), Effect::Spawn(3)]);
+    s.worker(2, FromWorker::Ready, 4.0);
+    assert!(matches!(s.effects()[..], [Effect::Worker(2, ToWorker::Run(..))]));
 }
 
 #[test]
 fn what_a_run_owes_the_next_one_sleeps() {
     let mut s = ready();
     s.node(ToSupervisor::Run(A, job()), 0.0);
-    s.worker(2, FromWorker::Ready, 0.0);
     s.worker(1, FromWorker::Finished(Finished { owed_ms: 30.0, ..finished(1) }), 10.0);
+    s.worker(2, FromWorker::Ready, 10.0);
     s.effects();
     s.node(ToSupervisor::Run(B, job()), 15.0);
     assert!(s.effects().contains(&Effect::Worker(2, ToWorker::Run(job(), 100, 25.0))));
@@ -189,4 +198,15 @@ fn without_spares() {
     assert_eq!(s.effects(), [Effect::Kill(1)]);
     s.node(ToSupervisor::Run(A, job()), 0.0);
     assert_eq!(s.effects(), [Effect::Spawn(2)]);
+}
+
+#[test]
+fn a_dead_node_hears_that_the_power_is_back() {
+    let mut s = ready();
+    s.power(Some(false));
+    assert_eq!(s.effects(), [Effect::Node(FromSupervisor::Power(Some(false)))]);
+    s.disconnect();
+    assert_eq!(s.effects(), [], "nothing is held");
+    s.power(Some(true));
+    assert_eq!(s.effects(), [Effect::WakeNode]);
 }

@@ -97,7 +97,7 @@ impl Engine {
         Ok(Module { instance })
     }
 
-    /// Runs a task on this thread, which needs [`STACK`] and a little more.
+    /// Runs a task on this thread, which needs 1 MiB of stack and a little more.
     /// `on_slice` is called with the fuel used so far about every [`SLICE`]
     /// fuel; it may stop the run. The result does not depend on it.
     pub fn run(

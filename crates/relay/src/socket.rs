@@ -29,7 +29,7 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// A node that doesn't read for this long is given up.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a refused node has to read why.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 /// Sockets beyond the maximum that are opened to be told so.
 const REFUSABLE: usize = 256;
 /// Longest name of a node's software that is kept, in characters.

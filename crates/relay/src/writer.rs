@@ -66,12 +66,9 @@ impl Writer {
     }
 
     /// Queues a request; waits while the queue is full. An error means that the
-    /// relay is shutting down, and hands the request back.
-    pub(crate) async fn send(&self, request: Request) -> Result<(), Request> {
-        self.0.send(Item::Request(Box::new(request), None)).await.map_err(|back| match back.0 {
-            Item::Request(request, _) => *request,
-            _ => unreachable!("what comes back is what was sent"),
-        })
+    /// relay is shutting down.
+    pub(crate) async fn send(&self, request: Request) -> Result<(), NotWritten> {
+        self.0.send(Item::Request(Box::new(request), None)).await.map_err(|_| NotWritten)
     }
 
     /// Queues a request, and waits until it is durable.

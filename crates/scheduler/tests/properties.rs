@@ -1,5 +1,7 @@
 //! The scheduler against a plain model of who may hold what.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
 use grid_protocol::{JobId, LeaseId, PublicKey, limits};
 use grid_scheduler::{Lease, LeaseError, Scheduler, Settings, Submission, Task};
 use proptest::prelude::*;

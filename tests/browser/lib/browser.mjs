@@ -63,6 +63,11 @@ export class Browser {
     await until('the node waits for work', async () => (await this.view()).why === 'no_work', 30_000);
   }
 
+  async closePopup() {
+    await this.page?.close();
+    this.page = undefined;
+  }
+
   /** What the popup is shown. */
   async view() {
     const popup = this.page ?? (this.page = await this.popup());

@@ -48,6 +48,8 @@ struct Driver {
     power_known: Cell<bool>,
     timer: RefCell<Option<Timeout>>,
     last_now: Cell<u64>,
+    /// When a message was last sent, for [`Figures`].
+    last_sent: Cell<f64>,
     figures: RefCell<Figures>,
 }
 
@@ -75,6 +77,7 @@ pub async fn start_node() -> Result<NodeHandle, JsValue> {
         power_known: Cell::new(false),
         timer: RefCell::default(),
         last_now: Cell::new(now),
+        last_sent: Cell::new(0.0),
         figures: RefCell::default(),
     });
     let handle = NodeHandle(driver);
@@ -153,6 +156,7 @@ impl Driver {
                 if let Some(socket) = &*self.socket.borrow() {
                     socket.send(&bytes);
                 }
+                self.last_sent.set(performance_now());
             }
             Action::Disconnect => drop(self.socket.take()),
             Action::Fetch { lease, token, digest, kind, max_bytes } => {
@@ -296,7 +300,7 @@ impl Driver {
             Some(report) => self.feed(Event::Finished { lease, report }),
             None => self.feed(Event::Failed { lease, detail: "no such exit reason".into() }),
         }
-        self.figures.borrow_mut().sent(lease, performance_now(), module_ms, warm);
+        self.figures.borrow_mut().sent(lease, self.last_sent.get(), module_ms, warm);
     }
 
     fn tell_office(&self, message: &ToSupervisor) {

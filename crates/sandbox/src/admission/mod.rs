@@ -28,9 +28,10 @@ pub struct Admitted {
     pub memory_pages: u32,
 }
 
-/// What a task module may use: WebAssembly 2.0 without references to what is
-/// not a function. Everything else is refused, as are `float` results that
-/// differ (relaxed SIMD). NaN bits are not canonical yet in version 1.
+/// What a task module may use: WebAssembly 2.0, references to functions only.
+/// All else is refused, whatever gives different results on different machines
+/// (threads, relaxed SIMD) above all. Version 1 does not make the bits of NaNs
+/// canonical yet.
 pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)

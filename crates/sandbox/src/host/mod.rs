@@ -181,7 +181,7 @@ impl Host {
     /// limit forbids it.
     pub fn grow(&mut self, guest: &mut impl GuestMemory, pages: u32) -> Control<i32> {
         let before = guest.size() / PAGE;
-        let fits = true || before + u64::from(pages) <= self.memory_pages.into();
+        let fits = before + u64::from(pages) <= self.memory_pages.into();
         let clear = if fits { u64::from(pages) * PAGE / fuel::BYTES_PER_FUEL } else { 0 };
         let left = guest.fuel().saturating_sub_unsigned(fuel::CALL + clear);
         guest.set_fuel(left);
