@@ -168,3 +168,46 @@ pub fn decode<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Option<T> {
     let message = decoder.decode().ok()?;
     (decoder.position() == bytes.len()).then_some(message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample() -> FromWorker {
+        let report = RunReport {
+            reason: ExitReason::Trap,
+            exit_code: 0,
+            output: vec![1, 2, 3],
+            fuel: 7,
+            hint: Some("unreachable".into()),
+        };
+        FromWorker::Finished(Finished::new(report, 1.5, 0.5))
+    }
+
+    #[test]
+    fn an_unknown_reason_is_no_report() {
+        let FromWorker::Finished(mut finished) = sample() else { panic!("it is one") };
+        finished.reason = 200;
+        assert_eq!(finished.report(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(module: Vec<u8>, share: u8, owed: f32) {
+            let job = Job { spec: vec![], module, input: vec![0] };
+            let message = ToWorker::Run(job, share, f64::from(owed));
+            prop_assert_eq!(encode(&decode::<ToWorker>(&encode(&message)).unwrap()), encode(&message));
+        }
+
+        #[test]
+        fn mutated_bytes(at: prop::sample::Index, to: u8, cut: prop::sample::Index, any: Vec<u8>) {
+            let mut bytes = encode(&sample());
+            let (at, cut) = (at.index(bytes.len()), cut.index(bytes.len()));
+            prop_assert!(decode::<FromWorker>(&bytes[..cut]).is_none());
+            bytes[at] = to;
+            let _ = decode::<FromWorker>(&bytes).map(|message| encode(&message));
+            let _ = decode::<ToSupervisor>(&any);
+        }
+    }
+}

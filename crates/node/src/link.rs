@@ -181,7 +181,7 @@ impl Node {
             }
             (ToNode::Lease(offer), Link::Joined { relay, .. }) => {
                 let relay = *relay;
-                self.on_offer(now, relay, offer, out);
+                self.on_offer(relay, offer, out);
             }
             (ToNode::Ack { receipt, lease, seq, signature }, Link::Joined { .. }) => {
                 let ack = grid_protocol::Ack { receipt, lease, seq };

@@ -58,6 +58,11 @@ pub struct Node {
     pub(crate) fuel: u64,
     /// The time asked for by the last [`Action::Wake`], until it comes.
     alarm: Option<u64>,
+    /// The driver's time at the last event.
+    pub(crate) clock: u64,
+    /// How far the driver's clock was put back so far: all other times here are
+    /// as if it had not been.
+    behind: u64,
 }
 
 impl Node {
@@ -90,16 +95,25 @@ impl Node {
             tasks: 0,
             fuel: 0,
             alarm: None,
+            clock: now,
+            behind: 0,
             config,
             key,
         }
     }
 
     /// Takes in what happened; what comes back is to be done in order. `now` is
-    /// a time in milliseconds that doesn't go back (one that does is harmless).
+    /// in milliseconds. A clock that is put back does no harm, one that is put
+    /// forward (or a device that slept) looks like a relay that fell silent.
     pub fn handle(&mut self, now: u64, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
         let out = &mut out;
+        if now < self.clock {
+            self.behind += self.clock - now;
+            self.alarm = None;
+        }
+        self.clock = now;
+        let now = now + self.behind;
         match event {
             Event::Settings(settings) => self.on_settings(settings, out),
             Event::Idle(idle) => self.idle = Some(idle),
@@ -149,7 +163,7 @@ impl Node {
         let need = need.max(now + 1);
         if self.alarm.is_none_or(|at| need < at) {
             self.alarm = Some(need);
-            out.push(Action::Wake(need));
+            out.push(Action::Wake(need - self.behind));
         }
     }
 

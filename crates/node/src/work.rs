@@ -18,13 +18,7 @@ const UPLOADS: u32 = 4;
 const UPLOAD_WAIT: u64 = 2_000;
 
 impl Node {
-    pub(crate) fn on_offer(
-        &mut self,
-        now: u64,
-        relay: PublicKey,
-        offer: LeaseOffer,
-        out: &mut Vec<Action>,
-    ) {
+    pub(crate) fn on_offer(&mut self, relay: PublicKey, offer: LeaseOffer, out: &mut Vec<Action>) {
         self.credit = self.credit.saturating_sub(1);
         if self.leases.contains_key(&offer.lease) {
             return;
@@ -40,7 +34,7 @@ impl Node {
             token: offer.token,
             spec_digest: Digest::of(&offer.spec),
             relay,
-            since: now,
+            since: self.clock,
             fuel: 0,
             stage: Stage::Fetching { module, input: offer.input, asked: false },
             spec,

@@ -140,6 +140,31 @@ fn what_was_given_back_meanwhile_is_told_after_the_join() {
 }
 
 #[test]
+fn a_clock_put_back_stops_nothing() {
+    check(
+        "play joined
+         > after 25000
+         < heartbeat
+         < heartbeat
+         > ping
+         > clock 20000
+         > after 4999
+         > after 1
+         < heartbeat
+         > clock 3000
+         > after 35000
+         < heartbeat
+         < heartbeat
+         < heartbeat
+         > after 4999
+         > after 1
+         < disconnect
+         > after 2000
+         < connect ws://127.0.0.1:8090/v1/node",
+    );
+}
+
+#[test]
 fn silent_relay_is_lost() {
     check(
         "play joined

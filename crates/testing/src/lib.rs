@@ -1,9 +1,8 @@
 //! For tests and benchmarks: nodes that run natively over real sockets (one,
-//! or a swarm of thousands), a raw peer for hostile tests, and a clock that
-//! tests move by hand. Nothing here ships.
+//! or a swarm of thousands), a raw peer for hostile tests, a relay as a process
+//! to be killed, and the relay's benchmark. Nothing here ships.
 
 mod bench;
-mod clock;
 mod driver;
 mod executor;
 mod owner;
@@ -13,7 +12,6 @@ mod socket;
 mod swarm;
 
 pub use bench::{BenchConfig, Figures, bench_relay};
-pub use clock::FakeClock;
 pub use driver::{NodeHandle, NodeSetup, start_node};
 pub use executor::{Executor, Task, echo};
 pub use owner::{NO_OP, Owner, small_job};

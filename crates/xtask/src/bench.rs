@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use crate::process::{cargo_step, command, stream};
+use crate::process::{command, stream};
 use crate::ui::{self, Step};
-use crate::{build, ext, setup};
+use crate::{build, cargo, ext, setup};
 
 const BUILD: Duration = Duration::from_secs(40 * 60);
 const RUN: Duration = Duration::from_secs(20 * 60);
@@ -44,20 +44,30 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.json {
         println!("{}", Value::Object(figures));
     } else {
-        let text = |value: &Value| match value.as_f64() {
-            Some(number) if number.fract() != 0.0 => format!("{number:.2}"),
-            _ => value.to_string(),
-        };
-        let rows: Vec<Vec<String>> =
-            figures.iter().map(|(key, value)| vec![key.clone(), text(value)]).collect();
+        let mut rows = Vec::new();
+        flatten("", &figures, &mut rows);
         ui::line(ui::table(&rows).trim_end());
     }
     Ok(())
 }
 
+/// A row for each figure; those within another are named `outer.inner`.
+fn flatten(prefix: &str, figures: &Map<String, Value>, rows: &mut Vec<Vec<String>>) {
+    for (key, value) in figures {
+        let name = format!("{prefix}{key}");
+        match value {
+            Value::Object(inner) => flatten(&format!("{name}."), inner, rows),
+            Value::Number(number) if number.is_f64() => {
+                rows.push(vec![name, format!("{:.2}", number.as_f64().unwrap_or_default())]);
+            }
+            other => rows.push(vec![name, other.to_string()]),
+        }
+    }
+}
+
 fn relay() -> Result<Map<String, Value>> {
     let arguments = ["build", "--release", "--package", "grid-relay", "--package", "grid-testing"];
-    cargo_step("Build relay and swarm (release)", &arguments, BUILD)?;
+    cargo::step("Build relay and swarm (release)", &arguments, BUILD)?;
     let mut bench = command(build::program_in("release", "grid-bench-relay")?);
     bench.arg("--relay").arg(build::program_in("release", "grid-relay")?);
     measure("Measure the relay", &mut bench)
@@ -96,4 +106,17 @@ fn measure(title: &str, bench: &mut Command) -> Result<Map<String, Value>> {
     let figures = figures.with_context(|| format!("no figures in:\n{}", seen.join("\n")))?;
     step.done("");
     Ok(figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_become_rows() {
+        let figures = json!({"p50_ms": 1.23456, "at": {"cores": 2, "rounds": [1, 2]}});
+        let mut rows = Vec::new();
+        flatten("", figures.as_object().unwrap(), &mut rows);
+        assert_eq!(ui::table(&rows), "  at.cores   2\n  at.rounds  [1,2]\n  p50_ms     1.23\n");
+    }
 }

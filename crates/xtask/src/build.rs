@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo_step, command, quiet};
+use crate::process::{command, quiet};
 use crate::ui::{self, Step};
-use crate::{ext, setup};
+use crate::{cargo, ext, setup};
 
 /// No build takes longer, cold and on one core.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -30,7 +30,7 @@ pub(crate) fn all(limit: Duration) -> Result<()> {
 /// tests, so that no dependency is built twice.
 pub(crate) fn native(limit: Duration) -> Result<()> {
     let arguments = ["build", "--workspace", "--exclude", "xtask", "--bins"];
-    cargo_step("Build relay and commands", &arguments, limit)
+    cargo::step("Build relay and commands", &arguments, limit)
 }
 
 /// Where a native program of the development build is.
@@ -57,7 +57,7 @@ pub(crate) fn examples(limit: Duration) -> Result<()> {
     let manifest = "examples/Cargo.toml";
     let arguments =
         ["build", "--release", "--target", "wasm32-wasip1", "--manifest-path", manifest];
-    cargo_step("Build the examples in Rust", &arguments, limit)?;
+    cargo::step("Build the examples in Rust", &arguments, limit)?;
 
     let source = crate::root().join("examples/mandelbrot/mandelbrot.c");
     let module = crate::root().join("examples/target/mandelbrot.wasm");

@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::process::{Process, TemporaryFolder, cargo_step, command, shown, stream};
+use crate::process::{Process, TemporaryFolder, command, shown, stream};
 use crate::ui::{self, Step};
-use crate::{build, ext, setup};
+use crate::{build, cargo, ext, setup};
 use check::Checked;
 use relay::Relay;
 
@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 /// The example as a program of this machine.
 fn native_program() -> Result<PathBuf> {
     let arguments = ["build", "--manifest-path", "examples/Cargo.toml", "--package", EXAMPLE];
-    cargo_step("Build the example natively", &arguments, BUILD)?;
+    cargo::step("Build the example natively", &arguments, BUILD)?;
     Ok(build::examples_target().join("debug").join(EXAMPLE))
 }
 

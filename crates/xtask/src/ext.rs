@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::build;
-use crate::process::{TemporaryFolder, cargo_step, command, output, quiet};
+use crate::process::{TemporaryFolder, command, output, quiet};
 use crate::setup::{self, npm_folder};
 use crate::ui::{self, Step};
+use crate::{build, cargo};
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// The glue is NAME.js, the node NAME_bg.wasm: the extension's scripts load both.
@@ -60,7 +60,7 @@ pub(crate) fn build(limit: Duration) -> Result<Sizes> {
     let end = Instant::now() + limit;
     let target = "wasm32-unknown-unknown";
     let arguments = ["build", "--package", "grid-browser", "--profile", "wasm", "--target", target];
-    cargo_step("Build the node for the browser", &arguments, limit)?;
+    cargo::step("Build the node for the browser", &arguments, limit)?;
 
     let module = build::target().join(target).join("wasm/grid_browser.wasm");
     let node = std::fs::read(module).context("cargo built no wasm node")?;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod cargo;
 mod demo;
 mod ext;
 mod process;

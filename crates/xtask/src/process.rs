@@ -92,11 +92,6 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that runs us.
-pub(crate) fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
 /// Ends the group that an earlier run of ours left, if it is still there.
 pub(crate) fn end_group(group: i32) {
     signal_group(group, Signal::TERM);
@@ -329,7 +324,7 @@ pub(crate) fn quiet(
     let name = describe(command);
     let mut seen: Vec<String> = Vec::new();
     let status = stream(command, limit, |line| {
-        if !progress_only(line) {
+        if !crate::cargo::progress_only(line) {
             seen.push(line.to_owned());
         }
         progress(line);
@@ -365,38 +360,6 @@ fn describe(command: &Command) -> String {
         text.push_str(&argument.to_string_lossy());
     }
     text
-}
-
-/// Cargo's progress bar, which says how far a build is.
-pub(crate) fn cargo_progress(line: &str) -> Option<String> {
-    let line = line.trim();
-    let rest = line.strip_prefix("Building [")?;
-    let (_, rest) = rest.split_once(']')?;
-    Some(rest.trim().to_owned())
-}
-
-/// Whether a line only says that work goes on, and is no loss when work fails.
-pub(crate) fn progress_only(line: &str) -> bool {
-    let words = ["Blocking", "Building", "Checking", "Compiling", "Downloaded", "Downloading"];
-    let first = line.split_whitespace().next();
-    first.is_none_or(|first| words.contains(&first))
-}
-
-/// Runs cargo quietly with its own progress in the step's line.
-pub(crate) fn cargo_step(title: &str, arguments: &[&str], limit: Duration) -> Result<()> {
-    let mut step = crate::ui::Step::start(title);
-    let mut cargo = cargo();
-    cargo
-        .args(arguments)
-        .env("CARGO_TERM_PROGRESS_WHEN", "always")
-        .env("CARGO_TERM_PROGRESS_WIDTH", "120");
-    quiet(&mut cargo, limit, |line| {
-        if let Some(text) = cargo_progress(line) {
-            step.progress(&text);
-        }
-    })?;
-    step.done("");
-    Ok(())
 }
 
 /// A new folder that goes away with this value, and on Ctrl-C.
@@ -485,14 +448,5 @@ mod tests {
         let mut process = Process::start(&mut shell("echo nonsense; exit 1")).unwrap();
         let error = process.wait_for(SOON, |line| line.strip_prefix("ready ").map(str::to_owned));
         assert!(format!("{:#}", error.unwrap_err()).contains("nonsense"));
-    }
-
-    #[test]
-    fn cargo_progress_is_told_from_messages() {
-        let bar = "    Building [=======>    ] 12/34: serde, wasmtime(build)";
-        assert_eq!(cargo_progress(bar).unwrap(), "12/34: serde, wasmtime(build)");
-        assert!(cargo_progress("   Compiling serde v1.0.0").is_none());
-        assert!(progress_only(bar) && progress_only("   Compiling serde v1.0.0"));
-        assert!(progress_only("") && !progress_only("error[E0425]: cannot find value"));
     }
 }

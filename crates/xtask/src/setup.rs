@@ -56,7 +56,7 @@ const PACKAGES: [Package; 5] = [
 /// The browser: what CHROMIUM names, or the one on the path.
 pub(crate) fn chromium() -> Option<PathBuf> {
     match std::env::var_os("CHROMIUM") {
-        Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
+        Some(path) => Some(PathBuf::from(path)),
         None => on_path("chromium"),
     }
 }
@@ -83,6 +83,11 @@ fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 fn debian_packages() -> Result<()> {
+    if let Some(path) = std::env::var_os("CHROMIUM")
+        && !Path::new(&path).is_file()
+    {
+        bail!("CHROMIUM names {}, which is no file", path.display());
+    }
     let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !(package.present)()).collect();
     if missing.is_empty() {
         return Ok(());

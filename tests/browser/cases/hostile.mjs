@@ -21,6 +21,57 @@ const CASES = {
   'division by zero': [modules.divide, 'trap'],
 };
 
+/** An extension whose first worker, and no other, runs this code first. */
+function firstWorker(t, code) {
+  return overlay(t, {
+    before: {
+      'executor-worker.js': `if (self.name === 'frame 1, worker 1') { ${code} }`,
+      'sandbox.js': script(() => {
+        const Packaged = Worker;
+        let count = 0;
+        globalThis.Worker = function (url) {
+          count += 1;
+          return new Packaged(url, { name: `${globalThis.name}, worker ${count}` });
+        };
+      }),
+      'offscreen.js': script(() => {
+        const create = document.createElement.bind(document);
+        let count = 0;
+        document.createElement = tag => {
+          count += 1;
+          return Object.assign(create(tag), { name: `frame ${count}` });
+        };
+      }),
+    },
+  });
+}
+
+/** Ways in which a device, not a module, comes to its limits. */
+const DEVICE = {
+  'memory that the engine refuses': [() => modules.growBy(100), script(() => {
+    WebAssembly.Memory.prototype.grow = () => {
+      throw new RangeError('WebAssembly.Memory.grow(): Unable to grow instance memory');
+    };
+  })],
+  'a stack that the engine exhausts': [() => modules.fnv(), script(() => {
+    // The second run: the first is the worker's rehearsal.
+    const { promising } = WebAssembly;
+    let runs = 0;
+    WebAssembly.promising = run => ((runs += 1) < 2 ? promising(run) : () => {
+      throw new RangeError('Maximum call stack size exceeded');
+    });
+  })],
+  'a module that does not compile': [() => modules.fnv(), script(() => {
+    const { Module } = WebAssembly;
+    WebAssembly.Module = new Proxy(Module, {
+      construct: (_, given) => {
+        if (given[0].length > 400) throw new WebAssembly.CompileError('no');
+        return new Module(...given);
+      },
+    });
+  })],
+};
+
 export default {
   async 'each ends as natively, the next task is right, the popup answers'(t) {
     const { owner, browser } = await t.network();
@@ -52,41 +103,38 @@ export default {
     }
   },
 
+  async 'a limit of the device is no answer: the lease goes back'(t) {
+    for (const [name, [make, code]] of Object.entries(DEVICE)) {
+      const { relay, owner, browser } = await t.network({ extension: firstWorker(t, code) });
+      const module = make();
+      const result = await owner.run(module, { stdin: 'x' });
+      const expected = await native(t.options.gridBin, module, 'x');
+      assert.equal(result.reason, 'exit', name);
+      assert.equal(result.fuel, expected.fuel, name);
+      assert.equal(result.output, expected.output, name);
+      assert.equal(await relay.metric('leases_granted'), 2, name);
+      assert.equal(await relay.metric('leases_over', 'device'), 1, name);
+      await browser.stop();
+    }
+  },
+
   async 'a worker that hangs is terminated and the task goes to another'(t) {
-    // The first worker hangs where a module could only if the engine had a
-    // fault: before its fuel is counted.
-    const extension = overlay(t, {
-      before: {
-        'executor-worker.js': script(() => {
-          const { Instance } = WebAssembly;
-          let own = true;
-          WebAssembly.Instance = function (...given) {
-            while (!own && self.name === 'frame 1, worker 1');
-            own = false;
-            return new Instance(...given);
-          };
-          WebAssembly.Instance.prototype = Instance.prototype;
-        }),
-        'sandbox.js': script(() => {
-          const Packaged = Worker;
-          let count = 0;
-          globalThis.Worker = function (url) {
-            count += 1;
-            return new Packaged(url, { name: `${globalThis.name}, worker ${count}` });
-          };
-        }),
-        'offscreen.js': script(() => {
-          const create = document.createElement.bind(document);
-          let count = 0;
-          document.createElement = tag => {
-            count += 1;
-            return Object.assign(create(tag), { name: `frame ${count}` });
-          };
-        }),
-      },
-    });
-    const { owner } = await t.network({ extension });
+    // It hangs where a module could only if the engine had a fault: before its
+    // fuel is counted. The first instance is the executor, the second the
+    // rehearsal.
+    const extension = firstWorker(t, script(() => {
+      const { Instance } = WebAssembly;
+      let instances = 0;
+      WebAssembly.Instance = new Proxy(Instance, {
+        construct: (_, given) => {
+          while ((instances += 1) > 2);
+          return new Instance(...given);
+        },
+      });
+    }));
+    const { relay, owner } = await t.network({ extension });
     const result = await owner.run(modules.fnv(), { stdin: 'again' }, {}, 90_000);
     assert.deepEqual(result.files, { stdout: modules.fnvOf(Buffer.from('again')) });
+    assert.equal(await relay.metric('leases_over', 'device'), 1);
   },
 };

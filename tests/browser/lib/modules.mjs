@@ -92,6 +92,10 @@ export const grow = () => start(`(local $at i32)
     (br $more)))
   (loop $again (br $again))`);
 
+/** Grows once by so many pages and traps when it may not. */
+export const growBy = pages => start(`
+  (if (i32.eq (memory.grow (i32.const ${pages})) (i32.const -1)) (then (unreachable)))`);
+
 export const flood = () => assemble(`(module ${IO} (memory (export "memory") 2) ${PUT}
   (func (export "_start") (loop $again (call $put (i32.const 1024) (i32.const 65536)) (br $again))))`);
 

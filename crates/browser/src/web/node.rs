@@ -183,12 +183,7 @@ impl Driver {
                 self.open_office();
                 self.tell_office(&ToSupervisor::Hello);
             }
-            Action::StopExecutor => {
-                self.executing.set(false);
-                self.power_known.set(false);
-                self.office.take();
-                close_office();
-            }
+            Action::StopExecutor => self.shut_office(),
             Action::Run { lease, spec, module, input } => {
                 let job = Job { spec: spec.encode(), module: module.to_vec(), input };
                 self.tell_office(&ToSupervisor::Run(lease, job));
@@ -216,10 +211,8 @@ impl Driver {
         set_alarm(settings.on);
         if !settings.on {
             self.feed(Event::Settings(settings));
-            if !self.executing.get() {
-                self.office.take();
-                close_office();
-            }
+            // The node asks for it only where it had asked for a start.
+            self.shut_office();
         } else if self.power_known.get() {
             self.feed(Event::Settings(settings));
         } else {
@@ -262,6 +255,14 @@ impl Driver {
                 failed.office_gone();
             }
         });
+    }
+
+    /// Ends the offscreen document, and all that runs in it.
+    fn shut_office(&self) {
+        self.executing.set(false);
+        self.power_known.set(false);
+        self.office.take();
+        close_office();
     }
 
     fn office_gone(self: &Rc<Self>) {

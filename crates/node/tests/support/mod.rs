@@ -173,6 +173,10 @@ impl Bench {
                 vec![]
             }
             "after" => self.after(rest[0].parse().unwrap()),
+            "clock" => {
+                self.now -= rest[0].parse::<u64>().unwrap();
+                self.tell(Event::Wake)
+            }
             "until" => self.until_something(),
             "opened" => self.tell(Event::Opened),
             "closed" => self.tell(Event::Closed),

@@ -1,6 +1,6 @@
 //! Time from submit to result, at a rate that doesn't wait for answers.
 
-use super::{BenchConfig, Fresh, percentile};
+use super::{BenchConfig, Commits, Fresh, percentile};
 use crate::owner::{NO_OP, small_job};
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -17,6 +17,7 @@ pub(super) struct Latency {
     reached_tasks_per_s: f64,
     tasks_per_job: usize,
     results: usize,
+    commits: Commits,
 }
 
 /// Tasks of each job: small, as owners who wait submit them.
@@ -74,5 +75,6 @@ pub(super) async fn measure(config: &BenchConfig, tasks_per_s: f64) -> Result<La
         reached_tasks_per_s: times.len() as f64 / took,
         tasks_per_job: TASKS,
         results: times.len(),
+        commits: Commits::of(&fresh).await?,
     })
 }

@@ -103,8 +103,81 @@ impl Fresh {
     }
 }
 
+/// What the relay says of its commits (`/metrics`).
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Commits {
+    count: f64,
+    writes_each: f64,
+    /// Upper bounds: of the histogram's buckets that hold these shares.
+    p50_ms: f64,
+    p99_ms: f64,
+    all_ms: f64,
+}
+
+impl Commits {
+    async fn of(fresh: &Fresh) -> Result<Self> {
+        let text = reqwest::Client::builder().no_proxy().build()?;
+        let text = text.get(format!("{}/metrics", fresh.relay.origin())).send().await?;
+        Ok(Self::read(&text.text().await?))
+    }
+
+    fn read(text: &str) -> Self {
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or(f64::NAN)
+        };
+        let count = value("grid_commit_seconds_count ");
+        let buckets = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix("grid_commit_seconds_bucket{le=\"")?;
+            let (bound, below) = rest.split_once("\"} ")?;
+            Some((bound.parse::<f64>().ok()? * 1e3, below.trim().parse::<f64>().ok()?))
+        });
+        let buckets: Vec<_> = buckets.collect();
+        let bound = |share: f64| {
+            let found = buckets.iter().find(|(_, below)| *below >= count * share);
+            found.map_or(f64::NAN, |(bound, _)| *bound)
+        };
+        Self {
+            count,
+            writes_each: value("grid_commit_writes_sum ") / count,
+            p50_ms: bound(0.5),
+            p99_ms: bound(0.99),
+            all_ms: bound(1.0),
+        }
+    }
+}
+
 /// The value below which this share of the sorted values lies.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Commits, percentile};
+
+    #[test]
+    fn percentiles() {
+        let sorted: Vec<f64> = (0..=100).map(f64::from).collect();
+        assert_eq!(
+            [0.0, 0.5, 0.99, 1.0].map(|share| percentile(&sorted, share)),
+            [0.0, 50.0, 99.0, 100.0]
+        );
+        assert!(percentile(&[], 0.5).is_nan());
+    }
+
+    #[test]
+    fn commits_are_read() {
+        let text = "# TYPE grid_commit_seconds histogram\n\
+            grid_commit_seconds_sum 1.5\ngrid_commit_seconds_count 200\n\
+            grid_commit_seconds_bucket{le=\"0.001\"} 100\n\
+            grid_commit_seconds_bucket{le=\"0.25\"} 199\n\
+            grid_commit_seconds_bucket{le=\"0.5\"} 200\n\
+            grid_commit_seconds_bucket{le=\"+Inf\"} 200\n\
+            grid_commit_writes_sum 1000\n";
+        let commits = Commits::read(text);
+        assert_eq!((commits.count, commits.writes_each), (200.0, 5.0));
+        assert_eq!((commits.p50_ms, commits.p99_ms, commits.all_ms), (1.0, 250.0, 500.0));
+    }
 }

@@ -115,12 +115,18 @@ pub(super) fn table(results: &[Checked]) -> String {
             short(&result.node).to_owned(),
             match &result.receipt {
                 Ok(checks) => format!("{checks} checks hold"),
-                Err(why) => format!("FAILED {why}"),
+                Err(_) => "FAILED".to_owned(),
             },
             if result.native { "equal".to_owned() } else { "DIFFERS".to_owned() },
         ]);
     }
-    ui::table(&rows)
+    let mut text = ui::table(&rows);
+    for result in results {
+        if let Err(why) = &result.receipt {
+            text.push_str(&format!("  {}: {why}\n", result.name));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

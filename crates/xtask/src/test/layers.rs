@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::counts::Counts;
 use super::{Deadline, native};
-use crate::process::{cargo, command, quiet, stream};
-use crate::ui::{self, Step};
-use crate::{build, ext, tidy as rules};
+use crate::process::{command, stream};
+use crate::ui;
+use crate::{build, cargo, ext, tidy as rules};
 
 pub(super) fn tidy(_: Deadline) -> Result<Counts> {
     let report = rules::check()?;
@@ -50,24 +50,10 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
     ];
     let mut counts = Counts::default();
     for (name, arguments) in checks {
-        let mut step = Step::start(name);
-        let mut cargo = cargo();
-        cargo
-            .args(arguments)
-            .env("CARGO_TERM_PROGRESS_WHEN", "always")
-            .env("CARGO_TERM_PROGRESS_WIDTH", "120");
-        let result = quiet(&mut cargo, deadline.left(), |line| {
-            if let Some(text) = crate::process::cargo_progress(line) {
-                step.progress(&text);
-            }
-        });
+        let result = cargo::step(name, arguments, deadline.left());
         counts.check(name, result.is_ok());
-        match result {
-            Ok(()) => step.done(""),
-            Err(error) => {
-                drop(step);
-                ui::line(format_args!("{error:#}"));
-            }
+        if let Err(error) = result {
+            ui::line(format_args!("{error:#}"));
         }
     }
     Ok(counts)

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::Deadline;
 use super::counts::Counts;
-use crate::process::{cargo, cargo_progress, command, progress_only, stream};
+use crate::cargo;
+use crate::process::{command, stream};
 use crate::ui::{self, Step};
 
 /// A test program that cargo built.
@@ -48,22 +49,19 @@ pub(super) fn build(
     deadline: Deadline,
 ) -> Result<Vec<Program>> {
     let mut step = Step::start(title);
-    let mut cargo = cargo();
-    cargo
-        .args(arguments)
-        .env("CARGO_TERM_PROGRESS_WHEN", "always")
-        .env("CARGO_TERM_PROGRESS_WIDTH", "120");
+    let mut command = cargo::with_progress();
+    command.args(arguments);
     if let Some(folder) = folder {
-        cargo.current_dir(folder);
+        command.current_dir(folder);
     }
     let mut programs = Vec::new();
     let mut messages = Vec::new();
-    let status = stream(&mut cargo, deadline.left(), |line| {
-        if let Some(text) = cargo_progress(line) {
+    let status = stream(&mut command, deadline.left(), |line| {
+        if let Some(text) = cargo::progress(line) {
             step.progress(&text);
         } else if line.starts_with('{') {
             programs.extend(program(line));
-        } else if !progress_only(line) {
+        } else if !cargo::progress_only(line) {
             messages.push(line.to_owned());
         }
     })

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::process::{cargo, output};
+use crate::cargo::cargo;
+use crate::process::output;
 
 /// Folders that hold no sources of ours.
 const SKIPPED: [&str; 4] = [".git", "target", "node_modules", "dist"];
