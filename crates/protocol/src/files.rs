@@ -83,8 +83,8 @@ impl Files {
     /// Refuses `path` where one of its folders is a file here, or it is a
     /// folder of a file here.
     fn check_folders(&self, path: &str) -> Result<(), FilesError> {
-        let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-        if let Some(parent) = parents.filter(|p| self.entries.contains_key(*p)).last() {
+        let mut parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+        if let Some(parent) = parents.rfind(|p| self.entries.contains_key(*p)) {
             return Err(FilesError::FileIsFolder(parent.into()));
         }
         let below = format!("{path}/");

@@ -6,7 +6,7 @@ use super::jobs::job;
 use super::{Id, OCTETS};
 use crate::error::{AppError, Code};
 use crate::state::Shared;
-use crate::store::{JobRow, OwnerId, StoreError, rows};
+use crate::store::{JobRow, StoreError, rows};
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{Uri, header};
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Results in one read.
 const PAGE: usize = 256;
+/// Least time between two reads of one stream.
+const PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,13 +41,13 @@ pub(crate) async fn results(
 ) -> Result<Response, AppError> {
     let Query(asked) = Query::<Asked>::try_from_uri(&uri)
         .map_err(|_| Code::BadRequest.because("the query may hold `after` and `follow`"))?;
-    job(&shared, owner.id, id).await?;
+    let job = Arc::new(job(&shared, owner.id, id).await?);
     let lines = async_stream::stream! {
         let mut after = asked.after;
         loop {
             // Watched before it is read: what comes in between is seen.
             let watched = shared.core().job(id).map(|job| job.changed.subscribe());
-            let page = match page(&shared, owner.id, id, after).await {
+            let page = match page(&shared, &job, after).await {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::error!(%error, job = %id, "results can't be read");
@@ -63,6 +65,8 @@ pub(crate) async fn results(
             if page.over || !asked.follow {
                 return;
             }
+            // Results that come together are read together.
+            let rest = tokio::time::sleep(PAUSE);
             let mut stop = shared.stop.subscribe();
             let changed = async {
                 match watched {
@@ -73,7 +77,7 @@ pub(crate) async fn results(
                 }
             };
             tokio::select! {
-                () = changed => {}
+                _ = async { tokio::join!(changed, rest) } => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -89,13 +93,13 @@ struct Page {
     over: bool,
 }
 
-async fn page(shared: &Shared, owner: OwnerId, id: JobId, after: u64) -> Result<Page, StoreError> {
+async fn page(shared: &Shared, job: &Arc<JobRow>, after: u64) -> Result<Page, StoreError> {
+    let job = job.clone();
     let read = move |db: &rusqlite::Connection| {
         // The state first: when the job is over, no result follows what is read
         // after this.
-        let job: JobRow = rows::job(db, owner, id)?.ok_or(StoreError::Row("a job"))?;
-        let results = rows::results(db, &job, after, PAGE)?;
-        let more = !results.is_empty();
+        let over = rows::job_state_of(db, &job)? != JobState::Running;
+        let (results, more) = rows::results(db, &job, after, PAGE)?;
         let (mut lines, mut last) = (Vec::new(), after);
         for result in results {
             let result = result.into_result(&job);
@@ -103,7 +107,7 @@ async fn page(shared: &Shared, owner: OwnerId, id: JobId, after: u64) -> Result<
             serde_json::to_writer(&mut lines, &result).map_err(|_| StoreError::Row("a result"))?;
             lines.push(b'\n');
         }
-        Ok(Page { lines: lines.into(), last, more, over: job.state != JobState::Running })
+        Ok(Page { lines: lines.into(), last, more, over })
     };
     shared.reads.run(read).await
 }

@@ -203,6 +203,13 @@ pub(crate) fn job(db: &Connection, owner: OwnerId, id: JobId) -> Found<JobRow> {
     found.transpose()
 }
 
+/// Where a job stands.
+pub(crate) fn job_state_of(db: &Connection, job: &JobRow) -> Result<JobState, StoreError> {
+    let mut query = db.prepare_cached("SELECT state FROM jobs WHERE row = ?1")?;
+    let state = query.query_row([job.row], |row| row.get(0))?;
+    job_state(state).ok_or(StoreError::Row("a job's state"))
+}
+
 /// An owner's jobs, newest first.
 pub(crate) fn jobs(
     db: &Connection,
@@ -286,13 +293,14 @@ pub(crate) fn output(
 }
 
 /// A job's results after entry `after`, in order of arrival: at most `limit`,
-/// and no more once their outputs are a mebibyte together.
+/// and no more once their outputs are a mebibyte together. Says whether it
+/// stopped there.
 pub(crate) fn results(
     db: &Connection,
     job: &JobRow,
     after: u64,
     limit: usize,
-) -> Result<Vec<ResultRow>, StoreError> {
+) -> Result<(Vec<ResultRow>, bool), StoreError> {
     let mut query = db.prepare_cached(
         "SELECT results.seq, results.ack, entries.kind, entries.bytes, outputs.bytes
          FROM results JOIN entries ON entries.seq = results.seq
@@ -312,11 +320,11 @@ pub(crate) fn results(
         bytes += output.as_ref().map_or(0, Vec::len);
         let ack = Signature(row.get(1)?);
         results.push(ResultRow { seq: unsigned(row, 0)?, index, name, receipt, ack, output, hint });
-        if bytes > 1 << 20 {
-            break;
+        if bytes > 1 << 20 || results.len() == limit {
+            return Ok((results, true));
         }
     }
-    Ok(results)
+    Ok((results, false))
 }
 
 /// The receipt that ended a lease.
