@@ -142,11 +142,11 @@ fn serve(data_dir: &Path, options: &Options) -> Result<()> {
             "origin": relay.origin(),
             "relay": relay.key(),
         });
-        println!("{ready}");
         if let Some(file) = &options.ready_file {
             write_whole(file, &format!("{ready}\n"))
                 .with_context(|| format!("can't write {}", file.display()))?;
         }
+        println!("{ready}");
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -175,6 +175,7 @@ fn commit(store: &mut dyn Store, writes: &[Write], shared: &Shared) -> Option<Ve
                 if shared.stopping.load(Ordering::Relaxed) {
                     return None;
                 }
+                // tidy-allow(sleep): the disk may take writes again later.
                 std::thread::sleep(RETRY);
             }
         }

@@ -67,6 +67,7 @@ fn stop(mut child: Running, signal: &str) {
         match child.0.try_wait().unwrap() {
             Some(status) => break status,
             None if Instant::now() > until => panic!("it doesn't stop"),
+            // tidy-allow(sleep): between two looks, with a bound.
             None => std::thread::sleep(Duration::from_millis(10)),
         }
     };

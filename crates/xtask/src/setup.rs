@@ -98,7 +98,8 @@ fn debian_packages() -> Result<()> {
             missing.iter().map(|package| format!("  - {}", package.gives)).collect();
         bail!(
             "this is not Debian 12, so please install yourself:\n{}\n\
-             The variables CHROMIUM and FIREFOX name the browsers to use.",
+             The variable CHROMIUM names the browser to use, where it is not `chromium` on \
+             the path; FIREFOX will do the same once there are tests in it.",
             list.join("\n")
         );
     }

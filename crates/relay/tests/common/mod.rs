@@ -88,6 +88,7 @@ pub(crate) async fn get(url: &str) -> reqwest::Response {
 pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     let wait = async {
         while !condition().await {
+            // tidy-allow(sleep): between two looks, with a bound.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::cargo::cargo;
 use crate::process::output;
 
-/// Folders that hold no sources of ours.
-const SKIPPED: [&str; 4] = [".git", "target", "node_modules", "dist"];
+/// Folders that hold no sources of ours: what .gitignore names.
+const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "dist", "grid-data"];
 /// Bigger files are data, not sources.
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;
 
