@@ -1,6 +1,6 @@
-//! Ed25519 keys. Signing is ed25519-compact everywhere. Deciding on a
-//! signature is [`PublicKey::verify_strict`]: what it accepts, every Ed25519
-//! library accepts.
+//! Ed25519 keys. Nodes sign with ed25519-compact; with the feature `strict`,
+//! ed25519-dalek gives the same bytes faster. Deciding on a signature is
+//! [`PublicKey::verify_strict`]: what it accepts, every Ed25519 library accepts.
 
 use crate::ids::{ParseHexError, debug_as_hex, fixed_bytes};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
@@ -25,7 +25,13 @@ pub struct SignatureError;
 
 /// A private key. Never printed, never copied to another install.
 #[derive(Clone)]
-pub struct SigningKey(ed25519_compact::KeyPair);
+pub struct SigningKey {
+    small: ed25519_compact::KeyPair,
+    /// The same key for ed25519-dalek, which signs three times as fast: what
+    /// carries it for strict verification anyway signs with it too.
+    #[cfg(feature = "strict")]
+    fast: ed25519_dalek::SigningKey,
+}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,17 +42,30 @@ impl fmt::Debug for SigningKey {
 impl SigningKey {
     /// The key made from 32 random bytes (RFC 8032, 5.1.5).
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new(seed)))
+        Self {
+            small: ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new(seed)),
+            #[cfg(feature = "strict")]
+            fast: ed25519_dalek::SigningKey::from_bytes(&seed),
+        }
     }
 
     /// Its public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey(*self.0.pk)
+        PublicKey(*self.small.pk)
     }
 
-    /// Signs deterministically (RFC 8032).
+    /// Signs deterministically (RFC 8032): every library gives these bytes.
     pub fn sign(&self, bytes: &[u8]) -> Signature {
-        Signature(*self.0.sk.sign(bytes, None))
+        #[cfg(feature = "strict")]
+        return Signature(ed25519_dalek::Signer::sign(&self.fast, bytes).to_bytes());
+        #[cfg(not(feature = "strict"))]
+        self.sign_small(bytes)
+    }
+
+    /// Signs with the small library, as nodes in browsers do.
+    #[cfg(any(test, not(feature = "strict")))]
+    fn sign_small(&self, bytes: &[u8]) -> Signature {
+        Signature(*self.small.sk.sign(bytes, None))
     }
 }
 
@@ -80,5 +99,22 @@ impl PublicKey {
     fn is_canonical(&self) -> bool {
         let high = self.0[31] & 0x7f;
         !(high == 0x7f && self.0[1..31].iter().all(|byte| *byte == 0xff) && self.0[0] >= 0xed)
+    }
+}
+
+#[cfg(all(test, feature = "strict"))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_libraries_sign_alike(seed in any::<[u8; 32]>(), bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let key = SigningKey::from_seed(seed);
+            let signature = key.sign(&bytes);
+            prop_assert_eq!(signature, key.sign_small(&bytes));
+            prop_assert_eq!(key.public().verify_strict(&bytes, &signature), Ok(()));
+            prop_assert_eq!(key.public().verify(&bytes, &signature), Ok(()));
+        }
     }
 }

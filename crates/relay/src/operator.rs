@@ -30,6 +30,9 @@ pub enum OperatorError {
     /// A rule forbids it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A relay runs on this data directory already.
+    #[error("another relay runs on this data directory")]
+    InUse,
     /// The relay is stopping.
     #[error("the relay is stopping")]
     Closed,
@@ -55,6 +58,21 @@ impl Paths {
             database: data_dir.join("grid.sqlite"),
             blobs: data_dir.join("blobs"),
             key: data_dir.join("relay.key"),
+        }
+    }
+
+    /// Keeps other relays out of the data directory for as long as the file is
+    /// open: they would lease the same tasks.
+    pub(crate) fn lock(&self) -> Result<fs::File, RelayError> {
+        let path = self.key.with_file_name("relay.lock");
+        let what = || format!("can't lock {}", path.display());
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let file = options.open(&path).map_err(io_error(what()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(OperatorError::InUse.into()),
+            Err(fs::TryLockError::Error(error)) => Err(io_error(what())(error)),
         }
     }
 

@@ -84,12 +84,13 @@ impl Relay {
         config: Config,
         wrap: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
     ) -> Result<RelayHandle, RelayError> {
-        let (paths, key, store, blobs, config) = tokio::task::spawn_blocking(move || {
+        let (paths, lock, key, store, blobs, config) = tokio::task::spawn_blocking(move || {
             let paths = Paths::create(&config.data_dir)?;
+            let lock = paths.lock()?;
             let key = operator::relay_key(&paths)?;
             let store = SqliteStore::open(&paths.database, key.clone())?;
             let blobs = Blobs::open(&paths.blobs, config.max_blob_bytes)?;
-            Ok::<_, RelayError>((paths, key, wrap(Box::new(store)), blobs, config))
+            Ok::<_, RelayError>((paths, lock, key, wrap(Box::new(store)), blobs, config))
         })
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
@@ -100,7 +101,7 @@ impl Relay {
         let origin = config.origin.clone().unwrap_or_else(|| format!("http://{address}"));
         let (writer, queue) = Writer::channel();
         let reads = Reads::new(&paths.database);
-        let shared = Arc::new(Shared::new(config, &key, origin, writer, reads, blobs));
+        let shared = Arc::new(Shared::new(config, lock, &key, origin, writer, reads, blobs));
         let recovering = shared.clone();
         tokio::task::spawn_blocking(move || recovering.recover())
             .await
@@ -157,6 +158,8 @@ impl RelayHandle {
         let writing = self.writing;
         let ended = tokio::task::spawn_blocking(move || writing.join());
         let _ = timeout(SHUTDOWN, ended).await;
+        // The system does it in any case when the last task lets go of the file.
+        let _ = shared.lock.unlock();
         tracing::info!("the relay stopped");
     }
 }

@@ -13,6 +13,7 @@ use grid_protocol::{
     Digest, JobId, LeaseId, LeaseOffer, LeaseToken, PublicKey, RejectCode, SigningKey, ToNode,
 };
 use grid_scheduler::Settings;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -30,6 +31,8 @@ const LIVE_STREAMS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// Keeps other relays out of the data directory.
+    pub(crate) lock: File,
     pub(crate) relay: PublicKey,
     pub(crate) origin: String,
     pub(crate) writer: Writer,
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         config: Config,
+        lock: File,
         key: &SigningKey,
         origin: String,
         writer: Writer,
@@ -73,6 +77,7 @@ impl Shared {
         };
         Self {
             config,
+            lock,
             relay: key.public(),
             origin,
             writer,

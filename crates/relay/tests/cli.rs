@@ -198,6 +198,8 @@ fn it_stops_on_interrupt_and_keeps_its_key_to_itself() {
     let mode = std::fs::metadata(dir.path().join("relay.key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let (relay, second) = serve(&mut program(dir.path()));
+    let beside = run(dir.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(String::from_utf8_lossy(&beside.stderr).contains("another relay"));
     assert_eq!(first["relay"], second["relay"]);
     stop(relay, "-TERM");
 
