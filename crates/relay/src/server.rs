@@ -110,7 +110,8 @@ impl Relay {
             .map_err(io_error("can't start the writer's thread"))?;
         tokio::spawn(tick(shared.clone()));
         tokio::spawn(sweep(shared.clone()));
-        tokio::spawn(accept(listener, shared.clone()));
+        // Tracked: once the relay has shut down, its address is free.
+        shared.tracker.spawn(accept(listener, shared.clone()));
         tracing::info!(relay = %shared.relay, "the relay serves");
         Ok(RelayHandle { address, shared, writing })
     }
