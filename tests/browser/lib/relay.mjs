@@ -65,6 +65,12 @@ export class Relay {
   }
 
   /** Sum of a counter or gauge, where its labels hold `label`. */
+  /** The relay's metrics whose line has this in it, for a message. */
+  async lines(part) {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return text.split('\n').filter(line => line.includes(part) && !line.startsWith('#')).join('\n');
+  }
+
   async metric(name, label = '') {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return text.split('\n')
