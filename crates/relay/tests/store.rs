@@ -111,9 +111,10 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0u8..5, any::<bool>()).prop_map(|(job, cancelled)| {
             end(job, if cancelled { JobState::Cancelled } else { JobState::OutOfBudget })
         }),
-        1 => (0u8..3, 0u8..2).prop_map(|(node, account)| {
+        1 => (0u8..3).prop_map(|node| {
+            let account = SigningKey::from_seed([100 + node; 32]);
             let node = SigningKey::from_seed([node + 1; 32]).public();
-            let delegation = Delegation::sign(&SigningKey::from_seed([100 + account; 32]), &node);
+            let delegation = Delegation::sign(&account, &node);
             Write::LinkAccount { node, delegation, at_ms: 6 }
         }),
         1 => (0u8..2).prop_map(|module| Write::PutModule {

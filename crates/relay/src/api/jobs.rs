@@ -39,13 +39,17 @@ pub(crate) async fn submit(
     ensure_writes(&shared)?;
     let received = read(&shared, &headers, body, MAX_JOB).await?;
     let bytes = received.bytes.clone();
-    let (job, tasks) = compute(move || parse(&bytes)).await?;
+    let (mut job, tasks) = compute(move || parse(&bytes)).await?;
     let module = find(&shared, &owner, job.module).await?.ok_or_else(|| {
         Code::ModuleUnknown.because("submit the module first, by POST /v1/modules")
     })?;
     let (tasks, bodies) = inputs(&shared, owner.id, tasks).await?;
     let spec = job.spec(module.admitted, module.admission, Digest::ZERO);
     spec.check().map_err(|error| Code::BadSpec.because(error.to_string()))?;
+    // Kept as they are now: another version may have other defaults.
+    job.fuel = Some(spec.fuel);
+    job.memory_pages = Some(spec.memory_pages);
+    job.output_bytes = Some(spec.output_bytes);
     let budget = match job.budget {
         Some(budget) => budget,
         None => spec.fuel.saturating_mul(tasks.len() as u64),

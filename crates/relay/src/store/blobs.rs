@@ -4,8 +4,8 @@ use grid_protocol::Digest;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
@@ -34,6 +34,9 @@ struct Inner {
     max_bytes: u64,
     used: AtomicU64,
     temporary: AtomicU64,
+    /// Held while a file gets its name, is made young, or is deleted: the sweep
+    /// must not delete what was put just now.
+    names: Mutex<()>,
 }
 
 impl Blobs {
@@ -50,6 +53,7 @@ impl Blobs {
             max_bytes,
             used: AtomicU64::new(0),
             temporary: AtomicU64::new(0),
+            names: Mutex::default(),
         }));
         let mut used = 0;
         blobs.for_each(|_, _, metadata| {
@@ -67,6 +71,7 @@ impl Blobs {
             max_bytes: 0,
             used: AtomicU64::new(0),
             temporary: AtomicU64::new(0),
+            names: Mutex::default(),
         }))
     }
 
@@ -76,8 +81,7 @@ impl Blobs {
     /// error or a crash it is there whole, or not at all.
     pub fn put(&self, digest: Digest, bytes: &[u8]) -> Result<(), BlobError> {
         let path = self.path(digest);
-        if let Ok(file) = File::open(&path) {
-            file.set_modified(SystemTime::now())?;
+        if self.renew(&path)? {
             return Ok(());
         }
         let size = bytes.len() as u64;
@@ -87,13 +91,45 @@ impl Blobs {
         }
         let number = self.0.temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = self.0.folder.join("tmp").join(number.to_string());
-        let kept = write(&temporary, &path, bytes);
-        if kept.is_err() {
+        let kept = write(&temporary, bytes).and_then(|()| self.name(&temporary, &path));
+        if !matches!(kept, Ok(true)) {
             self.0.used.fetch_sub(size, Ordering::Relaxed);
             // What stays of it, the next start deletes.
             let _ = fs::remove_file(&temporary);
         }
-        Ok(kept?)
+        kept?;
+        Ok(())
+    }
+
+    fn names(&self) -> MutexGuard<'_, ()> {
+        self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a file young; false when it isn't there.
+    fn renew(&self, path: &Path) -> io::Result<bool> {
+        let _names = self.names();
+        match File::open(path) {
+            Ok(file) => file.set_modified(SystemTime::now()).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names `temporary` `path`, durably; false when that was there already.
+    fn name(&self, temporary: &Path, path: &Path) -> io::Result<bool> {
+        if self.renew(path)? {
+            return Ok(false);
+        }
+        let Some(folder) = path.parent() else { return Ok(false) };
+        if !folder.exists() {
+            fs::create_dir_all(folder)?;
+            File::open(&self.0.folder)?.sync_all()?;
+        }
+        let _names = self.names();
+        let fresh = !path.exists();
+        fs::rename(temporary, path)?;
+        File::open(folder)?.sync_all()?;
+        Ok(fresh)
     }
 
     /// Opens a blob for reading; gives back its size too. `None` when it isn't
@@ -126,15 +162,17 @@ impl Blobs {
     {
         let mut old = Vec::new();
         self.for_each(|digest, path, metadata| {
-            let modified = metadata.modified()?;
-            if SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age) {
+            if is_old(metadata.modified()?, age) {
                 old.push((digest, path, metadata.len()));
             }
             Ok(())
         })?;
         let mut deleted = 0;
         for (digest, path, size) in old {
-            if !keep(digest)? && fs::remove_file(path).is_ok() {
+            let _names = self.names();
+            let metadata = fs::metadata(&path).map_err(BlobError::from)?;
+            let still = metadata.modified().is_ok_and(|modified| is_old(modified, age));
+            if still && !keep(digest)? && fs::remove_file(path).is_ok() {
                 self.0.used.fetch_sub(size, Ordering::Relaxed);
                 deleted += 1;
             }
@@ -168,20 +206,14 @@ impl Blobs {
     }
 }
 
-/// Writes and syncs `temporary`, then names it `path` and syncs the folders.
-fn write(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    let Some(folder) = path.parent() else { return Ok(()) };
-    if !folder.exists() {
-        fs::create_dir_all(folder)?;
-        if let Some(above) = folder.parent() {
-            File::open(above)?.sync_all()?;
-        }
-    }
-    fs::rename(temporary, path)?;
-    File::open(folder)?.sync_all()
+    file.sync_all()
+}
+
+fn is_old(modified: SystemTime, age: Duration) -> bool {
+    SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age)
 }
 
 #[cfg(test)]

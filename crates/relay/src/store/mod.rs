@@ -54,7 +54,9 @@ pub trait Store: Send {
     /// of them are durable, and which is not known. Applying the same writes
     /// again is right in both cases: one that holds already is recognised by
     /// its own id (lease, job, key) and has the same outcome; one that was
-    /// refused is judged anew.
+    /// refused is judged anew. (A node's link to an account has no id: where
+    /// one commit holds two of the same node, both may be written again, and
+    /// the last counts as before.)
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<Outcome>, StoreError>;
 }
 
