@@ -39,7 +39,7 @@ class Test {
   }
 
   folder(path) {
-    this.after(() => rmSync(path, { recursive: true, force: true }));
+    this.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
     return path;
   }
 

@@ -38,6 +38,8 @@ export default {
         }),
       },
     });
+    // A browser's processes end one after the other and write until then:
+    // removing the folder is tried again.
     const profile = t.folder(mkdtempSync(join(tmpdir(), 'grid-chromium-')));
     const browser = spawn(chromiumPath(), [
       ...FLAGS, `--user-data-dir=${profile}`, `--disable-extensions-except=${extension}`,

@@ -95,6 +95,6 @@ export class Browser {
 
   async stop() {
     await this.context.close();
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

@@ -225,17 +225,19 @@ pub(crate) async fn send(socket: &mut Socket, message: &FromNode) {
 
 /// The next message that isn't a ping; `None` when the socket closed.
 pub(crate) async fn receive(socket: &mut Socket) -> Option<ToNode> {
-    loop {
-        let next = timeout(PATIENCE, socket.next()).await.expect("the relay says nothing");
-        match next {
-            Some(Ok(Message::Binary(bytes))) => match decode(&bytes).unwrap() {
-                ToNode::Ping => {}
-                message => return Some(message),
-            },
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-            Some(Ok(_)) => {}
+    let next = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => match decode(&bytes).unwrap() {
+                    ToNode::Ping => {}
+                    message => return Some(message),
+                },
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
         }
-    }
+    };
+    timeout(PATIENCE, next).await.expect("the relay says nothing")
 }
 
 impl Node {
