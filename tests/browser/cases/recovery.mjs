@@ -4,7 +4,7 @@ import { countdown } from '../lib/modules.mjs';
 import { until } from '../lib/wait.mjs';
 
 /** A task of some seconds that has begun, and its lease. */
-async function begun({ owner, browser }, millions = 600) {
+async function begun({ owner, browser }, millions = 2_000) {
   const { id } = await owner.submit(countdown(millions), [{}]);
   await until('the task runs', async () => (await browser.view()).running[0]?.fuel > 0);
   const [{ lease }] = (await browser.view()).running;
@@ -17,7 +17,7 @@ async function begun({ owner, browser }, millions = 600) {
 export default {
   async 'the service worker: the offscreen document starts another, the same run goes on'(t) {
     const network = await t.network({ counted: true });
-    const { id } = await begun(network, 2_000);
+    const { id } = await begun(network);
     await network.browser.stopWorker();
     await until('the node is back', () => network.relay.sockets === 2);
     assert.equal((await network.owner.job(id)).state, 'running', 'not only for the result');
