@@ -2,8 +2,7 @@
 import { options } from './lib/args.mjs';
 import { Browser } from './lib/browser.mjs';
 import { Relay } from './lib/relay.mjs';
-import { within } from './lib/wait.mjs';
-import { rmSync } from 'node:fs';
+import { removed, within } from './lib/wait.mjs';
 
 const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime'];
 const LIMIT = 180_000;
@@ -39,7 +38,7 @@ class Test {
   }
 
   folder(path) {
-    this.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+    this.after(() => removed(path));
     return path;
   }
 

@@ -1,10 +1,10 @@
 // Headless Chromium with the unpacked extension, driven through its popup.
 import { chromium } from 'playwright-core';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumPath } from './args.mjs';
-import { until } from './wait.mjs';
+import { removed, until } from './wait.mjs';
 
 export const FLAGS = [
   '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run',
@@ -95,6 +95,6 @@ export class Browser {
 
   async stop() {
     await this.context.close();
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await removed(this.profile);
   }
 }

@@ -1,4 +1,5 @@
 // Waiting for conditions, never for time.
+import { rmSync } from 'node:fs';
 
 // tidy-allow(sleep): `until` asks again after it; tests of pace measure over a time.
 export const sleep = ms => new Promise(done => setTimeout(done, ms));
@@ -27,4 +28,15 @@ export function within(what, ms, promise) {
     timer = setTimeout(() => reject(new Error(`${what} took more than ${ms} ms`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Removes a browser's folder. Its processes end one after the other and write
+ * until then; Node's own retries only try the emptied folder again.
+ */
+export async function removed(folder) {
+  await until(`${folder} is removed`, () => {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  });
 }
