@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 /// Options of every command.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The relay's address [default: the one logged in to, else http://127.0.0.1:8090]
@@ -59,6 +59,9 @@ pub(crate) enum Command {
     Results(ResultsArgs),
     Cancel(CancelArgs),
     Verify(VerifyArgs),
+    Prove(ProveArgs),
+    Audit(AuditArgs),
+    Node(NodeArgs),
     Account(AccountArgs),
 }
 
@@ -153,9 +156,13 @@ pub(crate) struct SubmitArgs {
     pub(crate) inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) task: TaskArgs,
-    /// Fuel that the whole job may use [default: the tasks' limits together]
+    /// Fuel that the whole job may use, replicas included [default: twice the tasks' limits]
     #[arg(long, value_name = "FUEL", help_heading = THE_JOB)]
     pub(crate) budget: Option<Fuel>,
+    /// Accept a result when its probability of being wrong is below this, 1e-9 to 1; the lower,
+    /// the more replicas [default: 1e-4]
+    #[arg(long, value_name = "RATE", value_parser = error_rate, help_heading = THE_JOB)]
+    pub(crate) error_rate: Option<u32>,
     /// A name for the job [default: the module's file name]
     #[arg(long, help_heading = THE_JOB)]
     pub(crate) name: Option<String>,
@@ -232,9 +239,11 @@ pub(crate) struct CancelArgs {
 Examples:
   grid verify results/chapter-01.txt/receipt.json
   grid verify results/chapter-01.txt/receipt.json --module word-frequencies.wasm --input chapter-01.txt
-  grid verify receipt.json --relay-key 5d3c... --json")]
+  grid verify receipt.json --relay-key 5d3c... --json
+  grid verify chapter-01.proof.json")]
 pub(crate) struct VerifyArgs {
-    /// The receipt.json that `grid submit --out` or `grid results --out` wrote
+    /// The receipt.json that `grid submit --out` or `grid results --out` wrote, or what
+    /// `grid prove` wrote
     pub(crate) receipt: PathBuf,
     /// The module as it was submitted
     #[arg(long, value_name = "FILE")]
@@ -248,6 +257,82 @@ pub(crate) struct VerifyArgs {
     /// The relay's public key [default: the one noted by `grid login`]
     #[arg(long, value_name = "HEX")]
     pub(crate) relay_key: Option<PublicKey>,
+}
+
+/// Write one file that proves a task's canonical result
+///
+/// The file holds the settlement, the receipts of its quorum, and their
+/// inclusion proofs in a checkpoint that the relay signed. Anyone checks it
+/// with `grid verify FILE`, off line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid prove 3f9a chapter-01.txt --out chapter-01.proof.json
+  grid prove 3f9a 0 | grid verify /dev/stdin")]
+pub(crate) struct ProveArgs {
+    /// The job: its id, or the first digits of it
+    pub(crate) job: String,
+    /// The task: its name, or its place in the job, from 0
+    pub(crate) task: String,
+    /// Write the proof to this file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Recompute everything that a relay decided from its public log
+///
+/// Downloads the log, verifies its tree, every signature, draw and decision,
+/// recomputes every point, and says where the relay differs. What was
+/// downloaded and verified is kept, so that the next audit goes on from there
+/// and notices when history was rewritten. Needs no key. Exits with 6 when
+/// something is not as it should be.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid audit https://relay.example.org
+  grid audit --ack dropped.json
+  grid audit --witness ~/witness --json")]
+pub(crate) struct AuditArgs {
+    /// The relay's address [default: as for every command]
+    pub(crate) url: Option<String>,
+    /// The relay's public key [default: the one noted by `grid login`, else what it says itself]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) relay_key: Option<PublicKey>,
+    /// An acknowledgement that a node kept: prove that the log holds its receipt; repeat it
+    #[arg(long = "ack", value_name = "FILE")]
+    pub(crate) acks: Vec<PathBuf>,
+    /// Where to keep what was verified [default: $XDG_CACHE_HOME/grid/audit/RELAY-KEY]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Forget what was verified before, and begin again
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Be a witness: cosign the checkpoint when it follows from the last one, with the key in
+    /// this folder (made when missing)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) witness: Option<PathBuf>,
+}
+
+/// Show a node's standing
+#[derive(Debug, clap::Args)]
+pub(crate) struct NodeArgs {
+    #[command(subcommand)]
+    pub(crate) command: NodeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    Explain(ExplainArgs),
+}
+
+/// Say where a node stands, and which decisions brought it there
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  grid node explain 5d3c0f...")]
+pub(crate) struct ExplainArgs {
+    /// The node's key, 64 hexadecimal digits, or the first digits of one that is on line
+    pub(crate) id: String,
 }
 
 /// Show what is left of your budget
@@ -266,6 +351,15 @@ fn split<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
 
 fn named_path(text: &str) -> Result<(String, PathBuf), String> {
     split(text, "NAME=PATH").map(|(name, path)| (name.into(), path.into()))
+}
+
+/// An error rate, in 10^-9.
+fn error_rate(text: &str) -> Result<u32, String> {
+    let rate: f64 = text.parse().map_err(|_| "expected a number like 1e-4".to_owned())?;
+    if !(1e-9..=1.0).contains(&rate) {
+        return Err("expected 1e-9 to 1".into());
+    }
+    Ok((rate * 1e9).round() as u32)
 }
 
 fn name_value(text: &str) -> Result<(String, String), String> {

@@ -40,6 +40,9 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Status(args) => wait(commands::status::status(global, args)),
         Command::Results(args) => wait(commands::results(global, args)),
         Command::Cancel(args) => wait(commands::cancel(global, args)),
+        Command::Prove(args) => wait(commands::prove::prove(global, args)),
+        Command::Audit(args) => wait(commands::audit::audit(global, args)),
+        Command::Node(args) => wait(commands::node::node(global, args)),
         Command::Account(_) => wait(commands::account(global)),
     }
 }

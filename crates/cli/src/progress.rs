@@ -113,6 +113,36 @@ fn counts(tally: &Tally, state: &str) -> String {
     out
 }
 
+/// A count of things of which the number is known.
+#[derive(Debug)]
+pub(crate) struct Work(Option<ProgressBar>);
+
+impl Work {
+    pub(crate) fn new(things: &'static str, total: u64, silent: bool) -> Self {
+        if silent || !stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let style = "{spinner:.cyan} {bar:24.cyan/dim} {pos}/{len} {msg}  {elapsed}  {per_sec}, {eta} to go";
+        let style = ProgressStyle::with_template(style).expect("the template is sound");
+        bar.set_style(style.progress_chars("━━─"));
+        bar.set_message(things);
+        Self(Some(bar))
+    }
+
+    pub(crate) fn add(&self, more: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(more);
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// A spinner for one thing of unknown length; `None` where nobody sees it.
 pub(crate) fn spinner(text: &str, silent: bool) -> Option<ProgressBar> {
     if silent || !stderr().is_terminal() {

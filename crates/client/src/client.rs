@@ -142,12 +142,16 @@ impl Client {
         self.body(&format!("v1/jobs/{job}/tasks/{}/output", result.index), limit).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let response = self.transport.repeat(Method::GET, path, Body::None).await?;
         self.transport.json(response).await
     }
 
-    async fn body(&self, path: &str, limit: usize) -> Result<Vec<u8>, ClientError> {
+    pub(crate) fn bad_answer(&self, why: String) -> ClientError {
+        self.transport.bad_answer(why)
+    }
+
+    pub(crate) async fn body(&self, path: &str, limit: usize) -> Result<Vec<u8>, ClientError> {
         let response = self.transport.repeat(Method::GET, path, Body::None).await?;
         self.transport.bytes(response, limit).await
     }

@@ -46,6 +46,7 @@ pub fn new_job(module: Digest) -> NewJob {
         memory_pages: None,
         output_bytes: None,
         budget: None,
+        error_ppb: None,
         tasks: Vec::new(),
     }
 }

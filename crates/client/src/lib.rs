@@ -25,6 +25,7 @@ mod client;
 mod error;
 mod job;
 mod lines;
+pub mod log;
 mod receipt_file;
 mod results;
 mod transport;

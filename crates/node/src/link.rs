@@ -183,9 +183,10 @@ impl Node {
                 let relay = *relay;
                 self.on_offer(relay, offer, out);
             }
-            (ToNode::Ack { receipt, lease, seq, signature }, Link::Joined { .. }) => {
-                let ack = grid_protocol::Ack { receipt, lease, seq };
-                self.on_ack(&ack, &signature, out);
+            (message @ ToNode::Ack { .. }, Link::Joined { .. }) => {
+                if let Some((ack, signature)) = message.ack() {
+                    self.on_ack(&ack, &signature, out);
+                }
             }
             (ToNode::Rejected { lease, message, .. }, Link::Joined { .. }) => {
                 self.on_rejected(lease, &message, out);

@@ -297,14 +297,14 @@ fn play(steps: Vec<Step>) {
             }
             Step::Answer(at, how) => {
                 let Some((lease, receipt)) = pick(seen.results.clone(), at) else { continue };
-                let ack = Ack { receipt, lease, seq: 1 };
+                let ack = Ack { receipt, lease, seq: 1, salt: Digest::ZERO, size: 1, root: Digest::ZERO };
                 let signature = match how {
                     0 => Signature([0; 64]),
                     _ => relay_key(bench.relay).sign(&ack.encode()),
                 };
                 bench.tell(Event::Message(encode(&match how {
                     1 => ToNode::Rejected { lease, code: 1, message: "no".into() },
-                    _ => ToNode::Ack { receipt, lease, seq: 1, signature },
+                    _ => ToNode::of_ack(&ack, signature),
                 })))
             }
             Step::Join => {

@@ -67,11 +67,16 @@ pub struct NewJob {
     /// Output limit of a task, in bytes.
     #[serde(default)]
     pub output_bytes: Option<u64>,
-    /// Fuel that the whole job may use; left out, the tasks' limits together.
-    /// It is taken from the owner's budget at once; what is left comes back
-    /// when the job ends.
+    /// Fuel that the whole job may use, replicas included; left out, twice the
+    /// tasks' limits together. It is taken from the owner's budget at once;
+    /// what is left comes back when the job ends.
     #[serde(default)]
     pub budget: Option<u64>,
+    /// Highest probability of a wrong canonical result that the owner accepts,
+    /// in 10^-9, 1 to 10^9; left out, 10^-4 ([`DEFAULT_ERROR_PPB`]). The lower,
+    /// the more replicas.
+    #[serde(default)]
+    pub error_ppb: Option<u32>,
     /// The tasks.
     pub tasks: Vec<NewTask>,
 }
@@ -105,6 +110,9 @@ impl NewJob {
     }
 }
 
+/// Error rate of a job whose owner names none, in 10^-9.
+pub const DEFAULT_ERROR_PPB: u32 = 100_000;
+
 /// One task: an input list, by digest or here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,7 +134,7 @@ pub struct NewTask {
 pub enum JobState {
     /// Tasks wait or run.
     Running,
-    /// Every task has a result.
+    /// Every task has a canonical result.
     Done,
     /// Its owner cancelled it.
     Cancelled,
@@ -149,12 +157,16 @@ pub struct JobInfo {
     pub created_ms: u64,
     /// Tasks in all.
     pub tasks: u64,
-    /// Tasks that have a result.
+    /// Tasks that have a canonical result.
     pub done: u64,
     /// Of those, tasks that did not end with exit code 0.
     pub failed: u64,
+    /// Tasks that have a provisional result.
+    pub provisional: u64,
     /// Tasks that nodes hold now.
     pub leased: u64,
+    /// Highest probability of a wrong canonical result, in 10^-9.
+    pub error_ppb: u32,
     /// Fuel that the job may use.
     pub budget: u64,
     /// Fuel that its results used.
@@ -169,7 +181,9 @@ pub enum TaskState {
     Waiting,
     /// A node holds it.
     Leased,
-    /// Has a result.
+    /// Has a provisional result: more has to be known of who computed it.
+    Provisional,
+    /// Has its canonical result.
     Done,
     /// Won't be run: the job is over.
     Dropped,
@@ -188,12 +202,25 @@ pub struct TaskInfo {
     pub state: TaskState,
 }
 
+/// How sure a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultStanding {
+    /// It may still be replaced.
+    #[default]
+    Provisional,
+    /// It is final.
+    Canonical,
+}
+
 /// A line of `GET /v1/jobs/{id}/results`: one task's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskResult {
-    /// Place in the order of arrival within the relay: ask for results
-    /// `?after=` it to go on.
+    /// Place in the order of arrival within the relay, which is the number of
+    /// the entry that made it so: ask for results `?after=` it to go on.
     pub seq: u64,
+    /// Canonical, or (asked with `provisional=true`) provisional.
+    pub standing: ResultStanding,
     /// The task's place in the job.
     pub index: u32,
     /// The task's name.
@@ -206,6 +233,9 @@ pub struct TaskResult {
     pub ack: Ack,
     /// The relay's signature over it.
     pub ack_signature: Signature,
+    /// Other receipts that agree with it.
+    #[serde(default)]
+    pub quorum: Vec<UnverifiedReceipt>,
     /// The encoded output list, base64, where it is at most 64 KiB; a larger
     /// one is at `/v1/jobs/{id}/tasks/{index}/output`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,4 +310,78 @@ pub struct ReceiptInfo {
     pub seq: u64,
     /// When it was accepted: milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
+}
+
+/// Answer to `GET /v1/nodes/{key}`: a node's standing, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStanding {
+    /// Its key.
+    pub node: PublicKey,
+    /// On line now?
+    pub online: bool,
+    /// Where it stands.
+    pub state: Trusted,
+    /// Checks of its results that agreed with the canonical result.
+    pub passes: u64,
+    /// Probability that one of its results is wrong, as the rules estimate it.
+    pub error_rate: f64,
+    /// Share of its results that are checked.
+    pub check_rate: f64,
+    /// Fuel of its receipts that agree with canonical results.
+    pub fuel: u64,
+    /// Those receipts.
+    pub tasks: u64,
+    /// Its receipts on tasks that are not settled.
+    pub open: u64,
+    /// In words: which rule makes its state what it is.
+    pub why: String,
+    /// The last decisions about it, newest first, at most 100.
+    pub decisions: Vec<NodeDecision>,
+}
+
+/// Where a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trusted {
+    /// Every result of it is checked.
+    New,
+    /// Some of its results are checked.
+    Trusted,
+    /// A result of it was wrong: it gets no more leases.
+    Caught,
+}
+
+/// A decision about a node, and the entry that anyone can look up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDecision {
+    /// Number of the entry that holds it.
+    pub seq: u64,
+    /// When: milliseconds since 1970-01-01 UTC.
+    pub time_ms: u64,
+    /// What was decided: `passed`, `agreed_alone`, `caught`, `unanswered`,
+    /// `refused`.
+    pub what: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Answer to `GET /v1/points`: what the relay says that nodes earned, so that
+/// an auditor can say where it differs from the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointsInfo {
+    /// Number of the last entry that is counted.
+    pub seq: u64,
+    /// Every node that earned something, by key.
+    pub nodes: Vec<Earned>,
+}
+
+/// What a node earned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earned {
+    /// The node.
+    pub node: PublicKey,
+    /// Fuel of its receipts that agree with canonical results.
+    pub fuel: u64,
+    /// Those receipts.
+    pub tasks: u64,
 }

@@ -49,6 +49,11 @@ impl SigningKey {
         }
     }
 
+    /// The random bytes it was made from.
+    pub fn seed(&self) -> [u8; 32] {
+        *self.small.sk.seed()
+    }
+
     /// Its public half.
     pub fn public(&self) -> PublicKey {
         PublicKey(*self.small.pk)

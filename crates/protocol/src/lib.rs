@@ -7,6 +7,7 @@
 
 pub mod api;
 mod bytes;
+pub mod entry;
 mod files;
 mod ids;
 mod join;

@@ -260,6 +260,15 @@ pub enum ToNode {
         /// The relay's signature over [`Ack::encode`].
         #[n(3)]
         signature: Signature,
+        /// Salt of the receipt's commitment in the log.
+        #[n(4)]
+        salt: Digest,
+        /// Leaves of the log that hold it.
+        #[n(5)]
+        size: u64,
+        /// Root of the log at that size.
+        #[n(6)]
+        root: Digest,
     },
     /// The receipt was refused; the lease is over.
     #[n(5)]
@@ -292,11 +301,25 @@ impl ToNode {
     /// The acknowledgement inside, where this is one.
     pub fn ack(&self) -> Option<(Ack, Signature)> {
         match self {
-            Self::Ack { receipt, lease, seq, signature } => {
-                Some((Ack { receipt: *receipt, lease: *lease, seq: *seq }, *signature))
+            Self::Ack { receipt, lease, seq, signature, salt, size, root } => {
+                let ack = Ack {
+                    receipt: *receipt,
+                    lease: *lease,
+                    seq: *seq,
+                    salt: *salt,
+                    size: *size,
+                    root: *root,
+                };
+                Some((ack, *signature))
             }
             _ => None,
         }
+    }
+
+    /// The message that carries an acknowledgement.
+    pub fn of_ack(ack: &Ack, signature: Signature) -> Self {
+        let Ack { receipt, lease, seq, salt, size, root } = *ack;
+        Self::Ack { receipt, lease, seq, signature, salt, size, root }
     }
 }
 
@@ -374,6 +397,8 @@ codes! {
         Timeout = 6, "timeout";
         /// The relay shuts down; come back soon.
         Closing = 7, "closing";
+        /// An answer of the node lost against others: it gets no more tasks.
+        Caught = 8, "caught";
     }
 }
 

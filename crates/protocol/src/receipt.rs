@@ -9,7 +9,7 @@ use thiserror::Error;
 const DOMAIN: &str = "grid-receipt";
 const VERSION: u16 = 1;
 const ACK_DOMAIN: &str = "grid-ack";
-const ACK_VERSION: u16 = 1;
+const ACK_VERSION: u16 = 2;
 
 /// How a run ended. What differs between engines (the kind of trap) is not
 /// here: it travels as an unsigned hint.
@@ -87,6 +87,23 @@ pub struct ReceiptBody {
 }
 
 impl ReceiptBody {
+    /// Bytes of every encoded body.
+    pub const LENGTH: usize = 236;
+
+    /// What two nodes that ran the same spec must agree on: SHA-256 of
+    /// `"grid-answer-v1" ‖ reason ‖ exit code ‖ output ‖ check ‖ fuel`, fields as
+    /// in the body.
+    pub fn answer(&self) -> Digest {
+        let mut bytes = Vec::with_capacity(96);
+        bytes.extend_from_slice(b"grid-answer-v1");
+        bytes.push(self.reason.number());
+        bytes.extend_from_slice(&self.exit_code.to_le_bytes());
+        bytes.extend_from_slice(&self.output.0);
+        bytes.extend_from_slice(&self.check.0);
+        bytes.extend_from_slice(&self.fuel.to_le_bytes());
+        Digest::of(&bytes)
+    }
+
     /// The signed bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = header(DOMAIN, VERSION);
@@ -176,7 +193,10 @@ impl Receipt {
     }
 }
 
-/// The relay's acknowledgement: the receipt is durable as entry `seq`.
+/// The relay's acknowledgement: the receipt is durable as entry `seq`, which is
+/// leaf `seq - 1` of a log that had this root at this size. The salt opens the
+/// leaf's commitment ([`crate::entry::commitment`]), so that whoever holds an
+/// acknowledgement can show that the log doesn't hold what it promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// Digest of the receipt's body.
@@ -185,6 +205,12 @@ pub struct Ack {
     pub lease: LeaseId,
     /// Number of the entry that holds it.
     pub seq: u64,
+    /// Salt of the receipt's commitment.
+    pub salt: Digest,
+    /// Leaves of the log that hold it: at least `seq`.
+    pub size: u64,
+    /// Root of the log at that size (RFC 9162, section 2.1.1).
+    pub root: Digest,
 }
 
 impl Ack {
@@ -194,6 +220,9 @@ impl Ack {
         out.extend_from_slice(&self.receipt.0);
         out.extend_from_slice(&self.lease.0);
         out.extend_from_slice(&self.seq.to_le_bytes());
+        out.extend_from_slice(&self.salt.0);
+        out.extend_from_slice(&self.size.to_le_bytes());
+        out.extend_from_slice(&self.root.0);
         out
     }
 }

@@ -100,8 +100,16 @@ fn to_node() -> impl Strategy<Value = ToNode> {
         (any::<u16>(), text(), vec(any::<u16>(), 0..5))
             .prop_map(|(code, message, versions)| ToNode::Refused { code, message, versions }),
         offer,
-        (digest(), lease(), any::<u64>(), signature()).prop_map(
-            |(receipt, lease, seq, signature)| ToNode::Ack { receipt, lease, seq, signature }
+        (digest(), lease(), any::<u64>(), signature(), digest(), any::<u64>(), digest()).prop_map(
+            |(receipt, lease, seq, signature, salt, size, root)| ToNode::Ack {
+                receipt,
+                lease,
+                seq,
+                signature,
+                salt,
+                size,
+                root
+            }
         ),
         (lease(), any::<u16>(), text()).prop_map(|(lease, code, message)| ToNode::Rejected {
             lease,

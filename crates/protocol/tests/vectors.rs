@@ -90,7 +90,14 @@ const REASONS: [ExitReason; 5] = [
 
 fn ack() -> Ack {
     let receipt = Digest::of(&receipt(ExitReason::Exit).encode());
-    Ack { receipt, lease: LeaseId([4; 16]), seq: 1_000_000 }
+    Ack {
+        receipt,
+        lease: LeaseId([4; 16]),
+        seq: 1_000_000,
+        salt: Digest([7; 32]),
+        size: 1_000_100,
+        root: Digest([8; 32]),
+    }
 }
 
 fn join_signature() -> Signature {
@@ -174,7 +181,7 @@ fn from_node() -> Vec<(&'static str, FromNode, Value)> {
 }
 
 fn to_node() -> Vec<(&'static str, ToNode, Value)> {
-    let Ack { receipt, lease, seq } = ack();
+    let Ack { receipt, lease, seq, salt, size, root } = ack();
     let signature = relay().sign(&ack().encode());
     let offer = LeaseOffer {
         lease,
@@ -226,8 +233,9 @@ fn to_node() -> Vec<(&'static str, ToNode, Value)> {
         ),
         (
             "ack",
-            ToNode::Ack { receipt, lease, seq, signature },
-            json!({"receipt": receipt, "lease": lease, "seq": seq, "signature": signature}),
+            ToNode::of_ack(&ack(), signature),
+            json!({"receipt": receipt, "lease": lease, "seq": seq, "signature": signature,
+                "salt": salt, "size": size, "root": root}),
         ),
         (
             "rejected",

@@ -1,5 +1,6 @@
 //! What an operator decides, and where it is read from.
 
+use crate::trust::{TrustConfig, TrustOptions};
 use crate::units::{Size, Span};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -22,6 +23,9 @@ pub struct Config {
     /// The origin that nodes and owners use; by default `http://` and the
     /// address that was bound. Nodes sign it when they join.
     pub origin: Option<String>,
+    /// The log's name, fixed at the first start; by default the origin without
+    /// its scheme, and `/log`.
+    pub log_origin: Option<String>,
     /// Nodes send a heartbeat for their leases at least this often.
     pub heartbeat: Duration,
     /// A lease without a heartbeat ends after this.
@@ -38,6 +42,8 @@ pub struct Config {
     pub max_sockets: usize,
     /// Most bytes that the blob folder may hold.
     pub max_blob_bytes: u64,
+    /// How much is checked, and by whom.
+    pub trust: TrustConfig,
 }
 
 impl Config {
@@ -47,6 +53,7 @@ impl Config {
             data_dir: data_dir.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
             origin: None,
+            log_origin: None,
             heartbeat: Duration::from_secs(10),
             lease_deadline: Duration::from_secs(60),
             grace: Duration::from_secs(30),
@@ -55,12 +62,15 @@ impl Config {
             silence: Duration::from_secs(60),
             max_sockets: 10_000,
             max_blob_bytes: 32 << 30,
+            trust: TrustConfig::default(),
         }
     }
 
-    /// The defaults on a free port of the loopback interface.
+    /// For tests: on a free port of the loopback interface, and every node is
+    /// believed.
     pub fn for_test(data_dir: impl Into<PathBuf>) -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Self::new(data_dir) }
+        let trust = TrustConfig { roster: Duration::ZERO, ..TrustConfig::private() };
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), trust, ..Self::new(data_dir) }
     }
 }
 
@@ -114,6 +124,11 @@ pub struct Options {
     /// [default: http:// and the address]
     #[arg(long, env = "GRID_ORIGIN", value_name = "URL")]
     pub origin: Option<String>,
+    /// Name of the transparency log, which witnesses and auditors know it by;
+    /// fixed at the first start [default: the origin without https://, and
+    /// /log]
+    #[arg(long, env = "GRID_LOG_ORIGIN", value_name = "NAME")]
+    pub log_origin: Option<String>,
     /// How often nodes tell which leases they work on [default: 10s]
     #[arg(long, env = "GRID_HEARTBEAT", value_name = "TIME")]
     pub heartbeat: Option<Span>,
@@ -152,6 +167,10 @@ pub struct Options {
     /// How log lines look [default: text]
     #[arg(long, env = "GRID_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(default)]
+    /// How much is checked, and by whom.
+    pub trust: TrustOptions,
 }
 
 impl Options {
@@ -161,6 +180,7 @@ impl Options {
         Self {
             listen: self.listen.or(file.listen),
             origin: self.origin.or(file.origin),
+            log_origin: self.log_origin.or(file.log_origin),
             heartbeat: self.heartbeat.or(file.heartbeat),
             lease_deadline: self.lease_deadline.or(file.lease_deadline),
             grace: self.grace.or(file.grace),
@@ -172,6 +192,7 @@ impl Options {
             ready_file: self.ready_file.or(file.ready_file),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
+            trust: self.trust.or(file.trust),
         }
     }
 
@@ -181,6 +202,7 @@ impl Options {
             data_dir: _,
             listen,
             origin,
+            log_origin,
             heartbeat,
             lease_deadline,
             grace,
@@ -189,10 +211,12 @@ impl Options {
             silence,
             max_sockets,
             max_blob_bytes,
+            trust,
         } = Config::new(DEFAULT_DATA_DIR);
         Self {
             listen: Some(listen),
             origin,
+            log_origin,
             heartbeat: Some(Span(heartbeat)),
             lease_deadline: Some(Span(lease_deadline)),
             grace: Some(Span(grace)),
@@ -204,6 +228,7 @@ impl Options {
             ready_file: None,
             log: Some("info".into()),
             log_format: Some(LogFormat::Text),
+            trust: TrustOptions::of(&trust),
         }
     }
 
@@ -230,6 +255,7 @@ impl Options {
         let config = Config {
             listen: self.listen.unwrap_or(default.listen),
             origin: self.origin.clone().map(|origin| origin.trim_end_matches('/').to_owned()),
+            log_origin: self.log_origin.clone(),
             heartbeat: span(self.heartbeat, default.heartbeat),
             lease_deadline: span(self.lease_deadline, default.lease_deadline),
             grace: span(self.grace, default.grace),
@@ -238,6 +264,7 @@ impl Options {
             silence: span(self.silence, default.silence),
             max_sockets: self.max_sockets.unwrap_or(default.max_sockets),
             max_blob_bytes: self.max_blob_bytes.map_or(default.max_blob_bytes, |Size(max)| max),
+            trust: self.trust.config(),
             data_dir: default.data_dir,
         };
         check(&config)?;
@@ -257,6 +284,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.join_timeout,
         config.ping,
         config.silence,
+        config.trust.answer,
+        config.trust.slow,
+        config.trust.roster,
     ];
     ensure(
         times.iter().all(|time| !time.is_zero() && *time <= LONGEST),
@@ -271,6 +301,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         "silence must be at least twice ping, or idle nodes lose their sockets",
     )?;
     ensure(config.max_sockets >= 1, "max_sockets must be at least 1")?;
+    ensure(config.trust.rules.validate().is_ok(), "a rule of trust is outside its range")?;
     let web = |origin: &String| origin.starts_with("http://") || origin.starts_with("https://");
     ensure(config.origin.as_ref().is_none_or(web), "origin must start with http:// or https://")?;
     ensure(
@@ -325,5 +356,12 @@ mod tests {
         check("origin = 'ftp://x'", "origin");
         check("listen = '0.0.0.0:80'", "origin");
         check("max_sockets = 0", "max_sockets");
+        check("[trust]\nfaulty_ppm = 500000", "rule of trust");
+        check("[trust]\nflor_ppm = 1", "flor_ppm");
+        let private = parse(
+            "[trust]\ndiversity = false\nreferee = false\nfaulty_ppm = 0\n\
+            floor_ppm = 0\nnewcomer = 0\nhold = 0",
+        );
+        assert_eq!(private.unwrap().trust, TrustConfig::private());
     }
 }

@@ -6,9 +6,12 @@ use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::outbox::{Out, Outbox};
 use crate::receipt;
+use crate::votes::Votes;
 use grid_protocol::api::{NodeInfo, ReceiptInfo};
+use grid_protocol::entry::Member;
 use grid_protocol::{Digest, JobId, LeaseId, PublicKey, RefuseCode, RejectCode, ToNode};
-use grid_scheduler::{Over, Scheduler, Settings, Submission, Task, Why};
+use grid_scheduler::trust::Rules;
+use grid_scheduler::{Decisions, Over, Scheduler, Settings, Submission, Task, Why};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,12 +46,14 @@ struct Live {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
+    pub(crate) votes: Votes,
     jobs: HashMap<JobId, Arc<Job>>,
     sessions: HashMap<PublicKey, Session>,
     live: HashMap<LeaseId, Live>,
     job_over: HashMap<LeaseId, PublicKey>,
     job_over_order: VecDeque<LeaseId>,
     random: Random,
+    pub(crate) refusals: Refusals,
     sessions_so_far: u64,
     pub(crate) recent: VecDeque<ReceiptInfo>,
     pub(crate) tasks_done: u64,
@@ -56,15 +61,17 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, rules: Rules) -> Self {
         Self {
             scheduler: Scheduler::new(settings),
+            votes: Votes::new(rules),
             jobs: HashMap::new(),
             sessions: HashMap::new(),
             live: HashMap::new(),
             job_over: HashMap::new(),
             job_over_order: VecDeque::new(),
             random: Random::default(),
+            refusals: Refusals::default(),
             sessions_so_far: 0,
             recent: VecDeque::new(),
             tasks_done: 0,
@@ -76,14 +83,9 @@ impl Core {
         self.jobs.get(&id).cloned()
     }
 
-    pub(crate) fn start(&mut self, job: Arc<Job>, tasks: Vec<u32>, budget: u64, spent: u64) {
-        self.scheduler.submit(Submission {
-            job: job.id,
-            tasks,
-            fuel_limit: job.fuel_limit(),
-            budget,
-            spent,
-        });
+    /// A job's tasks may be leased from now on.
+    pub(crate) fn start(&mut self, job: Arc<Job>, submission: Submission) {
+        self.scheduler.submit(submission);
         self.jobs.insert(job.id, job);
     }
 
@@ -93,8 +95,16 @@ impl Core {
         self.forget_job(id);
     }
 
-    fn forget_job(&mut self, id: JobId) {
+    pub(crate) fn forget_job(&mut self, id: JobId) {
+        self.votes.end_job(id);
         if let Some(job) = self.jobs.remove(&id) {
+            job.changed.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// The job has news for those who follow it.
+    pub(crate) fn changed(&self, id: JobId) {
+        if let Some(job) = self.jobs.get(&id) {
             job.changed.send_modify(|version| *version += 1);
         }
     }
@@ -110,10 +120,14 @@ impl Core {
     ) -> (u64, Vec<LeaseId>) {
         self.sessions_so_far += 1;
         let number = self.sessions_so_far;
-        let Joining { outbox, agent, fuel, tasks, holding } = joining;
+        let Joining { outbox, agent, fuel, tasks, holding, member } = joining;
         let session = Session { number, outbox, agent, fuel, tasks };
         if let Some(old) = self.sessions.insert(node, session) {
             old.outbox.close(RefuseCode::Replaced);
+        }
+        match member {
+            Some(member) => self.votes.members.join(member),
+            None => self.votes.members.leave(node),
         }
         let joined = self.scheduler.join(now, node, &holding);
         self.tell_over(joined.over, metrics);
@@ -128,18 +142,26 @@ impl Core {
     pub(crate) fn leave(&mut self, now: u64, node: PublicKey, number: u64) {
         if self.is_current(node, number) {
             self.sessions.remove(&node);
+            self.votes.members.leave(node);
             self.scheduler.vanish(now, node);
         }
     }
 
-    /// Sends waiting tasks to free slots. Gives back jobs that are out of
-    /// budget.
+    /// The node is told why, and gone.
+    pub(crate) fn shut_out(&mut self, node: PublicKey, code: RefuseCode) {
+        self.votes.members.leave(node);
+        if let Some(session) = self.sessions.remove(&node) {
+            session.outbox.close(code);
+        }
+    }
+
+    /// Sends waiting tasks to free slots. Gives back what else was decided.
     #[must_use]
-    pub(crate) fn dispatch(&mut self, now: u64, metrics: &Metrics) -> Vec<JobId> {
+    pub(crate) fn dispatch(&mut self, now: u64, metrics: &Metrics) -> Decisions {
         let random = &mut self.random;
-        let decisions = self.scheduler.dispatch(now, || LeaseId(random.take()));
+        let mut decisions = self.scheduler.dispatch(now, || LeaseId(random.take()));
         metrics.granted.inc_by(decisions.grants.len() as u64);
-        for grant in decisions.grants {
+        for grant in std::mem::take(&mut decisions.grants) {
             let live = Live { granted: Instant::now(), uploads: 0, uploaded: None };
             self.live.insert(grant.lease, live);
             let Task { job, index } = grant.task;
@@ -148,7 +170,8 @@ impl Core {
                 session.outbox.push(Out::Offer { lease: grant.lease, job, index });
             }
         }
-        decisions.out_of_budget
+        self.tell_over(std::mem::take(&mut decisions.over), metrics);
+        decisions
     }
 
     /// Leases are over: their nodes may stop.
@@ -201,33 +224,31 @@ impl Core {
         self.tell(node, rejected(lease, code));
     }
 
-    /// A receipt is durable: its node is told, its job's followers wake up.
+    /// A receipt is durable: its node is told.
     pub(crate) fn accepted(
         &mut self,
-        info: ReceiptInfo,
-        job: JobId,
-        job_done: bool,
-        ack: ToNode,
+        node: PublicKey,
         lease: LeaseId,
+        ack: ToNode,
         metrics: &Metrics,
     ) {
-        self.tasks_done += 1;
-        self.fuel += info.fuel;
         if let Some(live) = self.live.remove(&lease) {
             metrics.lease_seconds.observe(live.granted.elapsed().as_secs_f64());
         }
+        self.tell(node, ack);
+    }
+
+    /// A receipt agrees with its task's canonical result: its node earned its
+    /// fuel.
+    pub(crate) fn credit(&mut self, info: &ReceiptInfo) {
+        self.tasks_done += 1;
+        self.fuel += info.fuel;
         if let Some(session) = self.sessions.get_mut(&info.node) {
             session.fuel += info.fuel;
             session.tasks += 1;
-            session.outbox.push(Out::Message(ack));
         }
         self.recent.truncate(RECENT - 1);
-        self.recent.push_front(info);
-        if job_done {
-            self.forget_job(job);
-        } else if let Some(job) = self.jobs.get(&job) {
-            job.changed.send_modify(|version| *version += 1);
-        }
+        self.recent.push_front(info.clone());
     }
 
     /// What was uploaded under a lease.
@@ -270,6 +291,10 @@ impl Core {
             .collect()
     }
 
+    pub(crate) fn is_online(&self, node: &PublicKey) -> bool {
+        self.sessions.contains_key(node)
+    }
+
     pub(crate) fn online(&self) -> usize {
         self.sessions.len()
     }
@@ -281,6 +306,29 @@ impl Core {
     }
 }
 
+/// Refused receipts of each node that were logged today.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    day: u64,
+    of: HashMap<PublicKey, u32>,
+}
+
+impl Refusals {
+    /// Refused receipts of one node that are logged in a day.
+    const MOST: u32 = 100;
+
+    /// Is this one to be logged?
+    pub(crate) fn count(&mut self, node: PublicKey, at_ms: u64) -> bool {
+        let day = at_ms / 86_400_000;
+        if day != self.day {
+            *self = Self { day, of: HashMap::new() };
+        }
+        let count = self.of.entry(node).or_default();
+        *count = count.saturating_add(1);
+        *count <= Self::MOST
+    }
+}
+
 /// What a node brings when it joins.
 #[derive(Debug)]
 pub(crate) struct Joining {
@@ -289,6 +337,8 @@ pub(crate) struct Joining {
     pub(crate) fuel: u64,
     pub(crate) tasks: u64,
     pub(crate) holding: Vec<LeaseId>,
+    /// Its entry on the roster, if it can run the tasks there are.
+    pub(crate) member: Option<Member>,
 }
 
 pub(crate) fn rejected(lease: LeaseId, code: RejectCode) -> ToNode {

@@ -5,7 +5,7 @@
 //!
 //! Data path: a node's socket ([`session`]) checks a result and hands it to the
 //! one writer thread ([`writer`]), which commits what waits in one transaction
-//! of the [`store`]; then memory follows ([`state`], [`core`]): the lease is
+//! of the [`store`]; the [`log`] follows and signs; then memory follows ([`state`], [`core`]): the lease is
 //! completed, free slots get new leases, the node its acknowledgement.
 //! Nothing is acknowledged before it is durable.
 #![allow(rustdoc::private_intra_doc_links, reason = "the overview names private modules")]
@@ -14,22 +14,31 @@ mod api;
 mod bodies;
 mod config;
 mod core;
+mod decide;
 mod error;
 mod job;
+mod log;
+mod members;
 mod metrics;
 mod network;
 mod operator;
 mod outbox;
 mod receipt;
+mod recover;
+mod referee;
 mod server;
 mod session;
 mod socket;
 mod state;
 pub mod store;
+mod trust;
 mod units;
+mod votes;
 mod writer;
 
 pub use config::{Config, ConfigError, DEFAULT_DATA_DIR, FILE_NAME, LogFormat, Options};
+pub use log::LogError;
 pub use operator::{OperatorError, add_owner, check_store, owners, revoke_owner};
 pub use server::{Relay, RelayError, RelayHandle};
+pub use trust::{TrustConfig, TrustOptions};
 pub use units::{ParseUnitError, Size, Span};

@@ -33,6 +33,15 @@ pub(crate) struct Metrics {
     pub(crate) granted: Counter,
     pub(crate) accepted: Counter,
     pub(crate) repeated: Counter,
+    pub(crate) votes: Counter,
+    pub(crate) settled: Counter,
+    pub(crate) caught: Counter,
+    pub(crate) checks: Counter,
+    pub(crate) unanswered: Counter,
+    pub(crate) referee_runs: Counter,
+    pub(crate) referee_failed: Counter,
+    pub(crate) roster: Gauge,
+    pub(crate) provisional: Gauge,
     pub(crate) commit_writes: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) lease_seconds: Histogram,
@@ -57,6 +66,15 @@ impl Metrics {
             granted: Counter::default(),
             accepted: Counter::default(),
             repeated: Counter::default(),
+            votes: Counter::default(),
+            settled: Counter::default(),
+            caught: Counter::default(),
+            checks: Counter::default(),
+            unanswered: Counter::default(),
+            referee_runs: Counter::default(),
+            referee_failed: Counter::default(),
+            roster: Gauge::default(),
+            provisional: Gauge::default(),
             commit_writes: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit_seconds: seconds(),
             lease_seconds: seconds(),
@@ -101,6 +119,27 @@ impl Metrics {
             "lease_seconds",
             "Time from a lease to its durable receipt",
             metrics.lease_seconds.clone(),
+        );
+        for (name, help, counter) in [
+            ("votes", "Receipts committed as votes on their tasks", &metrics.votes),
+            ("tasks_settled", "Tasks that got their canonical result", &metrics.settled),
+            ("nodes_caught", "Nodes that were caught with a wrong answer", &metrics.caught),
+            ("checks_drawn", "Checks that were drawn", &metrics.checks),
+            ("checks_unanswered", "Drawn nodes that did not check", &metrics.unanswered),
+            ("referee_runs", "Tasks that the relay ran itself", &metrics.referee_runs),
+            (
+                "referee_failed",
+                "Runs of the relay's own that came to nothing",
+                &metrics.referee_failed,
+            ),
+        ] {
+            r.register(name, help, counter.clone());
+        }
+        r.register("roster", "Nodes that can be drawn to check", metrics.roster.clone());
+        r.register(
+            "tasks_provisional",
+            "Tasks of running jobs that have a result, but not their canonical one",
+            metrics.provisional.clone(),
         );
         Self { registry, ..metrics }
     }

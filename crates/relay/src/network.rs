@@ -48,15 +48,17 @@ fn info(shared: &Shared) -> NetworkInfo {
 
 /// The text of `/metrics`.
 pub(crate) fn metrics(shared: &Shared) -> String {
-    let (totals, online) = {
+    let (totals, online, roster) = {
         let core = shared.core();
-        (core.scheduler.totals(), core.online())
+        (core.scheduler.totals(), core.online(), core.votes.members.len())
     };
     let metrics = &shared.metrics;
     metrics.nodes.set(online as i64);
     metrics.sockets.set(shared.sockets.load(Ordering::Relaxed) as i64);
     metrics.jobs.set(totals.jobs as i64);
     metrics.set_tasks(totals.waiting, totals.leased);
+    metrics.provisional.set(totals.open as i64);
+    metrics.roster.set(roster as i64);
     metrics.blob_bytes.set(shared.blobs.used() as i64);
     metrics.store_works.set(i64::from(shared.takes_writes()));
     metrics.text()

@@ -39,6 +39,17 @@ pub enum OperatorError {
     /// The key file holds something else.
     #[error("{0} is not a relay's key: 64 hexadecimal digits")]
     Key(PathBuf),
+    /// The secret's file holds something else.
+    #[error("{0} is not a log's secret: 64 hexadecimal digits")]
+    Secret(PathBuf),
+    /// The log has another name already.
+    #[error("the log is named {kept}, which can't be changed to {asked}")]
+    LogRenamed {
+        /// Its name.
+        kept: String,
+        /// The name configured.
+        asked: String,
+    },
     /// The store is damaged.
     #[error(transparent)]
     Check(#[from] crate::store::CheckError),
@@ -49,7 +60,10 @@ pub enum OperatorError {
 pub(crate) struct Paths {
     pub(crate) database: PathBuf,
     pub(crate) blobs: PathBuf,
+    pub(crate) log: PathBuf,
     key: PathBuf,
+    secret: PathBuf,
+    origin: PathBuf,
 }
 
 impl Paths {
@@ -57,7 +71,10 @@ impl Paths {
         Self {
             database: data_dir.join("grid.sqlite"),
             blobs: data_dir.join("blobs"),
+            log: data_dir.join("log"),
             key: data_dir.join("relay.key"),
+            secret: data_dir.join("log.secret"),
+            origin: data_dir.join("log.origin"),
         }
     }
 
@@ -85,28 +102,54 @@ impl Paths {
 
 /// The relay's key; made, synced and kept for its owner only on first start.
 pub(crate) fn relay_key(paths: &Paths) -> Result<SigningKey, RelayError> {
-    let path = &paths.key;
-    let what = || format!("can't read or write the relay's key {}", path.display());
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let digest: Digest =
-                text.trim().parse().map_err(|_| OperatorError::Key(path.clone()))?;
-            Ok(SigningKey::from_seed(digest.0))
+    let wrong = || OperatorError::Key(paths.key.clone());
+    let seed = kept(&paths.key, 0o600, || Digest(random()).to_string())?;
+    Ok(SigningKey::from_seed(seed.parse::<Digest>().map_err(|_| wrong())?.0))
+}
+
+/// What hides receipts and owners in the log; kept as the key is.
+pub(crate) fn log_secret(paths: &Paths) -> Result<Digest, RelayError> {
+    let wrong = |_| OperatorError::Secret(paths.secret.clone()).into();
+    kept(&paths.secret, 0o600, || Digest(random()).to_string())?.parse().map_err(wrong)
+}
+
+/// The log's name, which never changes: as configured, or else made of the
+/// relay's origin, at the first start.
+pub(crate) fn log_origin(
+    paths: &Paths,
+    configured: Option<&str>,
+    origin: &str,
+) -> Result<String, RelayError> {
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    let first = || configured.map_or_else(|| format!("{host}/log"), str::to_owned);
+    let kept = kept(&paths.origin, 0o644, first)?;
+    match configured {
+        Some(asked) if asked != kept => {
+            Err(OperatorError::LogRenamed { kept, asked: asked.to_owned() }.into())
         }
+        _ => Ok(kept),
+    }
+}
+
+/// The line that a file holds; made by `first` when there is none.
+fn kept(path: &Path, mode: u32, first: impl FnOnce() -> String) -> Result<String, RelayError> {
+    let what = || format!("can't read or write {}", path.display());
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let seed: [u8; 32] = random();
-            write_key(path, &format!("{}\n", Digest(seed))).map_err(io_error(what()))?;
-            Ok(SigningKey::from_seed(seed))
+            let text = first();
+            write_kept(path, mode, &format!("{text}\n")).map_err(io_error(what()))?;
+            Ok(text)
         }
         Err(error) => Err(io_error(what())(error)),
     }
 }
 
-/// Written beside and renamed: a crash leaves a whole key or none.
-fn write_key(path: &Path, text: &str) -> io::Result<()> {
+/// Written beside and renamed: a crash leaves a whole file or none.
+fn write_kept(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
@@ -157,8 +200,8 @@ pub fn revoke_owner(data_dir: &Path, name: &str) -> Result<(), RelayError> {
 
 fn commit(data_dir: &Path, write: Write) -> Result<(), RelayError> {
     let paths = Paths::create(data_dir)?;
-    let key = relay_key(&paths)?;
-    let outcomes = SqliteStore::open(&paths.database, key)?.commit(&[write])?;
+    let secret = log_secret(&paths)?;
+    let outcomes = SqliteStore::open(&paths.database, secret)?.commit(&[write])?;
     outcomes.into_iter().try_for_each(done)?;
     Ok(())
 }
@@ -173,9 +216,15 @@ pub fn owners(data_dir: &Path) -> Result<Vec<OwnerRow>, RelayError> {
 /// signature and output. The relay may run meanwhile.
 pub fn check_store(data_dir: &Path) -> Result<CheckReport, RelayError> {
     let paths = existing(data_dir)?;
-    let key = relay_key(&paths)?;
+    let (key, secret) = (relay_key(&paths)?, log_secret(&paths)?);
     let blobs = Blobs::existing(&paths.blobs);
-    Ok(check(&paths.database, &blobs, key.public()).map_err(OperatorError::Check)?)
+    let report = check(&paths.database, &blobs, &secret).map_err(OperatorError::Check)?;
+    // Before the first start there is no log.
+    if paths.origin.exists() {
+        let origin = log_origin(&paths, None, "")?;
+        crate::log::check(&paths.log, &origin, key, secret, &Reads::new(&paths.database))?;
+    }
+    Ok(report)
 }
 
 fn existing(data_dir: &Path) -> Result<Paths, RelayError> {

@@ -1,11 +1,16 @@
 //! Starting and stopping a relay.
 
+use crate::log::{Log, LogError};
 use crate::operator::{self, OperatorError, Paths};
+use crate::referee::{self, Referee};
+use crate::socket::Peer;
 use crate::state::Shared;
 use crate::store::{Blobs, Reads, SqliteStore, Store, StoreError};
-use crate::writer::{self, Writer};
+use crate::writer::{self, Request, Writer};
 use crate::{Config, api};
 use grid_protocol::{PublicKey, RefuseCode};
+use hyper::body::Incoming;
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -15,11 +20,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// How often leases are looked at for having expired.
 const TICK: Duration = Duration::from_millis(100);
+/// How often the log looks for entries that this process did not write.
+const FOLLOW: Duration = Duration::from_secs(1);
 /// How often blob files that nothing refers to are deleted, and how old they
 /// must be: uploads whose receipt never came.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -48,6 +55,9 @@ pub enum RelayError {
     /// The blob folder could not be opened.
     #[error(transparent)]
     Blobs(#[from] crate::store::BlobError),
+    /// The log could not be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Something about owners.
     #[error(transparent)]
     Operator(#[from] OperatorError),
@@ -84,16 +94,26 @@ impl Relay {
         config: Config,
         wrap: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
     ) -> Result<RelayHandle, RelayError> {
-        let (paths, lock, key, store, blobs, config) = tokio::task::spawn_blocking(move || {
-            let paths = Paths::create(&config.data_dir)?;
-            let lock = paths.lock()?;
-            let key = operator::relay_key(&paths)?;
-            let store = SqliteStore::open(&paths.database, key.clone())?;
-            let blobs = Blobs::open(&paths.blobs, config.max_blob_bytes)?;
-            Ok::<_, RelayError>((paths, lock, key, wrap(Box::new(store)), blobs, config))
-        })
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let (paths, lock, key, secret, store, blobs, config) =
+            tokio::task::spawn_blocking(move || {
+                let paths = Paths::create(&config.data_dir)?;
+                let lock = paths.lock()?;
+                let key = operator::relay_key(&paths)?;
+                let secret = operator::log_secret(&paths)?;
+                let store = SqliteStore::open(&paths.database, secret)?;
+                let blobs = Blobs::open(&paths.blobs, config.max_blob_bytes)?;
+                Ok::<_, RelayError>((
+                    paths,
+                    lock,
+                    key,
+                    secret,
+                    wrap(Box::new(store)),
+                    blobs,
+                    config,
+                ))
+            })
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
         let what = format!("can't listen on {}", config.listen);
         let listener = TcpListener::bind(config.listen).await.map_err(io_error(what))?;
@@ -101,15 +121,28 @@ impl Relay {
         let origin = config.origin.clone().unwrap_or_else(|| format!("http://{address}"));
         let (writer, queue) = Writer::channel();
         let reads = Reads::new(&paths.database);
-        let shared = Arc::new(Shared::new(config, lock, &key, origin, writer, reads, blobs));
+        let named = operator::log_origin(&paths, config.log_origin.as_deref(), &origin)?;
+        let (relay, followed) = (key.clone(), reads.clone());
+        let opening = move || Log::open(&paths.log, &named, relay, secret, followed);
+        let log = tokio::task::spawn_blocking(opening)
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let (referee, asked) = Referee::channel();
+        let (follow_ups, following) = mpsc::unbounded_channel();
+        let shared =
+            Shared::new(config, lock, &key, origin, writer, reads, blobs, log, referee, follow_ups);
+        let shared = Arc::new(shared);
         let recovering = shared.clone();
         tokio::task::spawn_blocking(move || recovering.recover())
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let writing = writer::spawn(store, queue, Arc::downgrade(&shared))
             .map_err(io_error("can't start the writer's thread"))?;
+        tokio::spawn(forward(shared.writer.clone(), following));
+        shared.tracker.spawn(referee::serve(shared.clone(), asked));
         tokio::spawn(tick(shared.clone()));
         tokio::spawn(sweep(shared.clone()));
+        tokio::spawn(follow(shared.clone()));
         // Tracked: once the relay has shut down, its address is free.
         shared.tracker.spawn(accept(listener, shared.clone()));
         tracing::info!(relay = %shared.relay, "the relay serves");
@@ -159,9 +192,22 @@ impl RelayHandle {
         let writing = self.writing;
         let ended = tokio::task::spawn_blocking(move || writing.join());
         let _ = timeout(SHUTDOWN, ended).await;
+        let closing = shared.clone();
+        let closed = tokio::task::spawn_blocking(move || closing.log.close());
+        let _ = timeout(SHUTDOWN, closed).await;
         // The system does it in any case when the last task lets go of the file.
         let _ = shared.lock.unlock();
         tracing::info!("the relay stopped");
+    }
+}
+
+/// What follows from commits is written in order, beside what comes from
+/// sockets.
+async fn forward(writer: Writer, mut following: mpsc::UnboundedReceiver<Request>) {
+    while let Some(request) = following.recv().await {
+        if writer.send(request).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -172,6 +218,19 @@ async fn tick(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             _ = ticks.tick() => shared.tick(),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Entries come from other processes too: `grid-relay owner`.
+async fn follow(shared: Arc<Shared>) {
+    let mut ticks = interval(FOLLOW);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stop = shared.stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => shared.writer.follow(),
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
@@ -206,8 +265,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, Peer(peer.ip())),
             Err(error) => {
                 // Out of file descriptors, mostly: what is open goes on.
                 tracing::warn!(%error, "a connection can't be accepted");
@@ -220,7 +279,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let (app, shared) = (app.clone(), shared.clone());
         let tracker = shared.tracker.clone();
         tracker.spawn(async move {
-            serve(stream, app, shared).await;
+            serve(stream, peer, app, shared).await;
             drop(permit);
         });
     }
@@ -228,15 +287,19 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 type App = TowerToHyperService<axum::Router>;
 
-async fn serve(stream: TcpStream, app: App, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, peer: Peer, app: App, shared: Arc<Shared>) {
     // Messages are gathered before they are written; waiting for more only
     // costs time. A socket that can't be set is broken, and read as such.
     let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        app.call(request)
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), app)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut stop = shared.stop.subscribe();

@@ -5,7 +5,7 @@ use crate::outbox::{Close, Out, Outbox};
 use crate::receipt::Claim;
 use crate::socket::{End, WRITE_TIMEOUT, failed, received};
 use crate::state::{Shared, unix_ms};
-use crate::store::{Accept, Write, rows};
+use crate::store::{Accept, Entry, Write, rows};
 use crate::writer::{Request, Then};
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
@@ -130,7 +130,7 @@ impl Session {
                         Some(message) => message,
                         None => {
                             tracing::error!(job = %job.id, index, "a task's input can't be read");
-                            self.give_back(lease, "input_lost");
+                            self.give_back(lease, None, "input_lost");
                             continue;
                         }
                     }
@@ -182,8 +182,7 @@ impl Session {
                 self.on_heartbeat(ids.take(4 * usize::from(limits::MAX_SLOTS)));
             }
             FromNode::GiveBack { lease, reason, .. } => {
-                let reason = GiveBackReason::from_number(reason);
-                self.give_back(lease, reason.map_or("given_back", GiveBackReason::name));
+                self.give_back(lease, GiveBackReason::from_number(reason), "given_back");
             }
             FromNode::Result(result) => return Box::pin(self.on_result(result)).await,
         }
@@ -213,15 +212,16 @@ impl Session {
         }
     }
 
-    fn give_back(&self, lease: LeaseId, reason: &'static str) {
+    fn give_back(&self, lease: LeaseId, reason: Option<GiveBackReason>, otherwise: &'static str) {
         let mut core = self.shared.core();
         if !core.is_current(self.node, self.number) {
             return;
         }
-        match core.scheduler.give_back(self.shared.now(), self.node, lease) {
+        match core.scheduler.give_back(self.shared.now(), self.node, lease, reason) {
             Ok(_) => {
                 core.forget_lease(lease);
-                self.shared.metrics.lease_over(reason);
+                let name = reason.map_or(otherwise, GiveBackReason::name);
+                self.shared.metrics.lease_over(name);
                 self.shared.dispatch(&mut core);
             }
             // It was over already; the node has been told.
@@ -240,7 +240,7 @@ impl Session {
             if !core.is_current(self.node, self.number) {
                 return Err(End::Refused(RefuseCode::Replaced));
             }
-            let taken = core.scheduler.take(self.node, id);
+            let taken = core.scheduler.take(self.shared.now(), self.node, id);
             taken.map(|lease| {
                 let job = core.job(lease.task().job);
                 (lease, job, core.uploaded(id))
@@ -255,6 +255,7 @@ impl Session {
         };
         let index = lease.task().index;
         let spec = job.as_ref().and_then(|job| job.spec(index));
+        let receipt = Digest::of(&claim.receipt.body.encode());
         let checked = match spec {
             Some(spec) => claim.check(&spec, uploaded),
             None => Err(RejectCode::JobOver),
@@ -262,27 +263,37 @@ impl Session {
         match checked {
             Ok(checked) => {
                 self.allowance.give(2.0);
+                let (proof, draw) = self.shared.draw(&checked.receipt.digest());
                 let accept = Accept {
                     job: lease.task().job,
                     index,
                     receipt: checked.receipt,
+                    draw: proof,
                     output: checked.output,
                     hint: checked.hint,
                     at_ms: unix_ms(),
                 };
                 let write = Write::Accept(Box::new(accept));
-                let sent = self.shared.writer.send(Request { write, then: Then::Complete(lease) });
+                let then = Then::Vote(lease, draw);
+                let sent = self.shared.writer.send(Request { write, then });
                 sent.await.map_err(|_| End::Refused(RefuseCode::Closing))
             }
             Err(code) => {
-                self.put_back(lease);
+                self.put_back(lease, code, receipt);
                 self.bad_result(id, code)
             }
         }
     }
 
-    fn put_back(&self, lease: Lease) {
+    /// The refusal is logged, unless the node had many of them today.
+    fn put_back(&self, lease: Lease, code: RejectCode, receipt: Digest) {
         let mut core = self.shared.core();
+        let at_ms = unix_ms();
+        if core.refusals.count(self.node, at_ms) {
+            let (node, lease, code) = (self.node, lease.id(), code.number());
+            let write = Write::Log(Entry::Refused { at_ms, node, lease, code, receipt });
+            self.shared.follow_up(Request { write, then: Then::Nothing });
+        }
         core.forget_lease(lease.id());
         self.shared.metrics.lease_over("rejected");
         core.scheduler.put_back(self.shared.now(), lease);
@@ -301,7 +312,8 @@ impl Session {
         let message = match found {
             Some(row) if row.node == self.node && row.receipt == receipt => {
                 self.shared.metrics.repeated.inc();
-                ToNode::Ack { receipt, lease: id, seq: row.seq, signature: row.ack }
+                let (ack, signature) = self.shared.log.ack(receipt, id, row.seq);
+                ToNode::of_ack(&ack, signature)
             }
             _ => {
                 let code = self.shared.core().why_no_lease(id, self.node);

@@ -8,15 +8,19 @@ use crate::session::Session;
 use crate::state::{Shared, unix_ms};
 use crate::store::{Outcome, Write, rows};
 use crate::writer::{Request, Then};
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use grid_protocol::entry::Member;
 use grid_protocol::{
-    Delegation, FromNode, Join, Package, RefuseCode, ToNode, VERSIONS, decode, encode, join_bytes,
-    limits,
+    Delegation, FromNode, Join, Package, PublicKey, RefuseCode, ToNode, VERSIONS, decode, encode,
+    join_bytes, limits,
 };
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,6 +64,8 @@ const MALFORMED: End = End::Refused(RefuseCode::Message);
 /// `GET /v1/node`
 pub(crate) async fn upgrade(
     State(shared): State<Arc<Shared>>,
+    peer: Extension<Peer>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, AppError> {
     let count = Count::new(shared.clone());
@@ -68,6 +74,7 @@ pub(crate) async fn upgrade(
         return Err(Code::Busy.because("the relay holds as many sockets as it may"));
     }
     let full = count.0 > max;
+    let address = address(&shared, peer.0, &headers);
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
@@ -79,7 +86,7 @@ pub(crate) async fn upgrade(
         let tracker = shared.tracker.clone();
         tracker.track_future(async move {
             let _count = count;
-            serve(socket, shared, full).await;
+            serve(socket, shared, address, full).await;
         })
     }))
 }
@@ -99,12 +106,12 @@ impl Drop for Count {
     }
 }
 
-async fn serve(mut socket: WebSocket, shared: Arc<Shared>, full: bool) {
+async fn serve(mut socket: WebSocket, shared: Arc<Shared>, address: IpAddr, full: bool) {
     let joined = if full {
         Err(End::Refused(RefuseCode::Full))
     } else {
         // Boxed: what joining needs is not kept for as long as the socket is.
-        Box::pin(join(&mut socket, &shared)).await
+        Box::pin(join(&mut socket, &shared, address)).await
     };
     let end = match joined {
         Ok(mut session) => {
@@ -152,6 +159,9 @@ fn words(code: RefuseCode) -> &'static str {
         RefuseCode::Full => "the relay holds as many sockets as it may; come back later",
         RefuseCode::Replaced => "the same key joined again elsewhere",
         RefuseCode::Timeout => "you were silent for too long",
+        RefuseCode::Caught => {
+            "a result that you signed was wrong: you get no more tasks (see /v1/nodes/ and your key)"
+        }
         RefuseCode::Closing => "the relay can't take results now; keep yours and come back soon",
         _ => "refused",
     }
@@ -187,18 +197,26 @@ pub(crate) fn failed(error: &axum::Error) -> End {
     if network || error.to_string().contains("onnection") { End::Gone } else { MALFORMED }
 }
 
-async fn join(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Session, End> {
+async fn join(
+    socket: &mut WebSocket,
+    shared: &Arc<Shared>,
+    address: IpAddr,
+) -> Result<Session, End> {
     let limit = shared.config.join_timeout;
     let mut stop = shared.stop.subscribe();
     tokio::select! {
-        joined = timeout(limit, handshake(socket, shared)) => {
+        joined = timeout(limit, handshake(socket, shared, address)) => {
             joined.unwrap_or(Err(End::Refused(RefuseCode::Timeout)))
         }
         _ = stop.wait_for(|stop| *stop) => Err(End::Refused(RefuseCode::Closing)),
     }
 }
 
-async fn handshake(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Session, End> {
+async fn handshake(
+    socket: &mut WebSocket,
+    shared: &Arc<Shared>,
+    address: IpAddr,
+) -> Result<Session, End> {
     if !shared.takes_writes() {
         return Err(End::Refused(RefuseCode::Closing));
     }
@@ -211,7 +229,9 @@ async fn handshake(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Sessi
     send(socket, &ToNode::Challenge { version, relay: shared.relay, origin, nonce }).await?;
     let FromNode::Join(join) = next(socket).await? else { return Err(MALFORMED) };
     verify(&join, shared, &nonce)?;
-    let (fuel, tasks) = totals_and_link(&join, shared).await?;
+    let OnRecord { fuel, tasks, account } = on_record(&join, shared).await?;
+    let able = join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
+    let member = able.then(|| member(shared, join.node, address, account));
 
     let outbox = Arc::new(Outbox::default());
     let (number, standing) = {
@@ -222,12 +242,15 @@ async fn handshake(socket: &mut WebSocket, shared: &Arc<Shared>) -> Result<Sessi
         }
         let agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
         let outbox = outbox.clone();
-        let joining = Joining { outbox, agent, fuel, tasks, holding: join.holding };
+        if core.votes.is_caught(&join.node) {
+            return Err(End::Refused(RefuseCode::Caught));
+        }
+        let joining = Joining { outbox, agent, fuel, tasks, holding: join.holding, member };
         let joined = core.join(shared.now(), join.node, joining, &shared.metrics);
+        shared.log_roster(&mut core);
         shared.dispatch(&mut core);
         joined
     };
-    let able = join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
     let session = Session::new(shared.clone(), join.node, number, outbox, able);
     let heartbeat_ms = shared.config.heartbeat.as_millis() as u32;
     let welcome = ToNode::Welcome { heartbeat_ms, standing, fuel, tasks };
@@ -264,20 +287,52 @@ fn verify(join: &Join, shared: &Shared, nonce: &[u8; 32]) -> Result<(), End> {
     Ok(())
 }
 
-/// What is on record for the node; a new link to an account goes on record.
-async fn totals_and_link(join: &Join, shared: &Shared) -> Result<(u64, u64), End> {
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The node's address: the connection's, or what a proxy says of it.
+fn address(shared: &Shared, peer: Peer, headers: &HeaderMap) -> IpAddr {
+    let forwarded = || {
+        let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+        last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    };
+    if shared.config.trust.forwarded { forwarded().unwrap_or(peer.0) } else { peer.0 }
+}
+
+/// The node as checkers are drawn: what it has in common with others.
+fn member(shared: &Shared, node: PublicKey, address: IpAddr, account: Option<PublicKey>) -> Member {
+    let network = match address.to_canonical() {
+        IpAddr::V4(address) => shared.log.tag(4, &address.octets()[..3]),
+        IpAddr::V6(address) => shared.log.tag(6, &address.octets()[..6]),
+    };
+    let account = account.map_or([0; 8], |account| shared.log.tag(0, &account.0));
+    let network = if shared.config.trust.diversity { network } else { [0; 8] };
+    Member { node, network, account }
+}
+
+/// What is on record for a node.
+struct OnRecord {
+    fuel: u64,
+    tasks: u64,
+    account: Option<PublicKey>,
+}
+
+/// Looks the node up; a new link to an account goes on record.
+async fn on_record(join: &Join, shared: &Shared) -> Result<OnRecord, End> {
     let closing = End::Refused(RefuseCode::Closing);
     let node = join.node;
     let found = shared
         .reads
         .run(move |db| Ok((rows::node_totals(db, node)?, rows::node_account(db, node)?)))
         .await;
-    let (totals, linked) = found.map_err(|error| {
+    let ((fuel, tasks), linked) = found.map_err(|error| {
         tracing::error!(%error, "a node's totals can't be read");
         closing
     })?;
+    let account = join.delegation.as_ref().map(|delegation| delegation.account).or(linked);
     if let Some(delegation) = &join.delegation
-        && linked != Some(delegation.account)
+        && linked != account
     {
         let delegation = delegation.clone();
         let write = Write::LinkAccount { node, delegation, at_ms: unix_ms() };
@@ -286,5 +341,5 @@ async fn totals_and_link(join: &Join, shared: &Shared) -> Result<(u64, u64), End
             _ => return Err(closing),
         }
     }
-    Ok(totals)
+    Ok(OnRecord { fuel, tasks, account })
 }

@@ -4,20 +4,25 @@ use crate::Config;
 use crate::bodies::Bodies;
 use crate::core::{Core, random};
 use crate::job::Job;
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::network::Snapshot;
-use crate::store::{Blobs, JobRow, Outcome, Reads, Refusal, StoreError, TaskRow, Write, rows};
+use crate::referee::Referee;
+use crate::store::{Accept, Blobs, Outcome, Reads, Refusal, Write, rows};
 use crate::writer::{Answer, Request, Then, Writer};
-use grid_protocol::api::{JobState, ReceiptInfo};
+use grid_log::vrf::{Output, Prover};
+use grid_protocol::api::JobState;
+use grid_protocol::entry::DRAW_PROOF;
 use grid_protocol::{
     Digest, JobId, LeaseId, LeaseOffer, LeaseToken, PublicKey, RejectCode, SigningKey, ToNode,
 };
-use grid_scheduler::Settings;
+use grid_scheduler::trust::Draw;
+use grid_scheduler::{Lease, Settings, Submission};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 /// Bodies that may be in memory at a time, in mebibytes (three copies of one
@@ -34,10 +39,18 @@ pub(crate) struct Shared {
     /// Keeps other relays out of the data directory.
     pub(crate) lock: File,
     pub(crate) relay: PublicKey,
+    /// Signs the relay's own runs.
+    pub(crate) key: SigningKey,
+    /// Makes draws.
+    prover: Prover,
+    pub(crate) referee: Referee,
+    /// What follows from what was written, in order.
+    pub(crate) follow_ups: mpsc::UnboundedSender<Request>,
     pub(crate) origin: String,
     pub(crate) writer: Writer,
     pub(crate) reads: Reads,
     pub(crate) blobs: Blobs,
+    pub(crate) log: Log,
     pub(crate) bodies: Bodies,
     pub(crate) metrics: Metrics,
     pub(crate) snapshot: Snapshot,
@@ -56,7 +69,6 @@ pub(crate) struct Shared {
     /// Makes lease tokens: a token is a function of its lease.
     secret: [u8; 32],
     start: Instant,
-    runtime: tokio::runtime::Handle,
 }
 
 impl Shared {
@@ -68,21 +80,33 @@ impl Shared {
         writer: Writer,
         reads: Reads,
         blobs: Blobs,
+        log: Log,
+        referee: Referee,
+        follow_ups: mpsc::UnboundedSender<Request>,
     ) -> Self {
         let milliseconds = |duration: std::time::Duration| duration.as_millis() as u64;
         let settings = Settings {
             lease_ms: milliseconds(config.lease_deadline),
             grace_ms: milliseconds(config.grace),
+            answer_ms: milliseconds(config.trust.answer),
+            slow_ms: milliseconds(config.trust.slow),
+            device_tries: if config.trust.referee { Settings::default().device_tries } else { 0 },
             ..Settings::default()
         };
+        let rules = config.trust.rules;
         Self {
             config,
             lock,
             relay: key.public(),
+            key: key.clone(),
+            prover: Prover::from_seed(key.seed()),
+            referee,
+            follow_ups,
             origin,
             writer,
             reads,
             blobs,
+            log,
             bodies: Bodies::default(),
             metrics: Metrics::new(),
             snapshot: Snapshot::default(),
@@ -93,38 +117,11 @@ impl Shared {
             stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             tracker: TaskTracker::new(),
-            core: Mutex::new(Core::new(settings)),
+            core: Mutex::new(Core::new(settings, rules)),
             works: AtomicBool::new(true),
             secret: random(),
             start: Instant::now(),
-            runtime: tokio::runtime::Handle::current(),
         }
-    }
-
-    /// Takes up what the store holds unfinished. Blocks.
-    pub(crate) fn recover(&self) -> Result<(), StoreError> {
-        type Unfinished = Vec<(JobRow, Vec<TaskRow>)>;
-        let (jobs, recent, totals) = self.reads.run_blocking(|db| {
-            let jobs = rows::running_jobs(db)?.into_iter().map(|job| {
-                let tasks = rows::tasks(db, &job)?;
-                Ok((job, tasks))
-            });
-            let jobs = jobs.collect::<Result<Unfinished, StoreError>>()?;
-            Ok((jobs, rows::recent(db, crate::core::RECENT)?, rows::totals(db)?))
-        })?;
-        let mut core = self.core();
-        core.recent = recent.into();
-        (core.fuel, core.tasks_done) = totals;
-        for (row, tasks) in jobs {
-            let unfinished: Vec<u32> =
-                tasks.iter().filter(|task| task.result.is_none()).map(|task| task.index).collect();
-            self.metrics.recovered("start");
-            tracing::info!(job = %row.id, tasks = unfinished.len(), "a job is taken up again");
-            let job = std::sync::Arc::new(Job::of_row(&row, &tasks));
-            core.start(job, unfinished, row.budget, row.spent);
-        }
-        self.dispatch(&mut core);
-        Ok(())
     }
 
     pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
@@ -165,18 +162,31 @@ impl Shared {
         changed
     }
 
-    /// Sends waiting tasks to free slots.
+    /// Sends waiting tasks to free slots, and does what else is due.
     pub(crate) fn dispatch(&self, core: &mut Core) {
         if !self.takes_writes() {
             return;
         }
-        for job in core.dispatch(self.now(), &self.metrics) {
-            let writer = self.writer.clone();
-            let end = Write::EndJob { job, state: JobState::OutOfBudget, at_ms: unix_ms() };
-            self.runtime.spawn(async move {
-                // An error means that the relay stops: the next start sees it.
-                let _ = writer.send(Request { write: end, then: Then::End(job) }).await;
-            });
+        // What is decided may lead to more, but not for ever: a task that is
+        // checked, or the referee's, is not held any more.
+        loop {
+            let decisions = core.dispatch(self.now(), &self.metrics);
+            self.log_skips(decisions.skips);
+            for job in decisions.out_of_budget {
+                let write = Write::EndJob { job, state: JobState::OutOfBudget, at_ms: unix_ms() };
+                self.follow_up(Request { write, then: Then::End(job) });
+            }
+            for task in decisions.referee {
+                core.votes.quorums.no_checker(task);
+                self.ask_referee(core, task);
+            }
+            if decisions.tails.is_empty() {
+                return;
+            }
+            for job in decisions.tails {
+                let acts = core.votes.quorums.tail(job);
+                self.act(core, acts);
+            }
         }
     }
 
@@ -188,57 +198,89 @@ impl Shared {
         let mut core = self.core();
         let over = core.scheduler.expire(self.now());
         core.tell_over(over, &self.metrics);
+        self.act_later(&mut core);
+        self.log_roster(&mut core);
         self.dispatch(&mut core);
     }
 
     /// Writes are durable: memory follows, nodes are told.
     pub(crate) fn committed(&self, done: impl Iterator<Item = (Write, Then, Answer)>) {
+        // Signed before the lock is taken: that takes longer than all the rest.
+        let done: Vec<_> = done
+            .map(|(write, then, answer)| {
+                let ack = match (&then, &write, &answer) {
+                    (
+                        Then::Vote(lease, _),
+                        Write::Accept(accept),
+                        Ok(Outcome::Accepted { seq, .. }),
+                    ) => {
+                        let (ack, signature) =
+                            self.log.ack(accept.receipt.digest(), lease.id(), *seq);
+                        Some(ToNode::of_ack(&ack, signature))
+                    }
+                    _ => None,
+                };
+                (write, then, answer, ack)
+            })
+            .collect();
         let mut core = self.core();
-        for (write, then, answer) in done {
+        for (write, then, answer, ack) in done {
             match (then, write, answer) {
                 (Then::Start(job), Write::SubmitJob(row), Ok(Outcome::Submitted)) => {
-                    let tasks = (0..row.tasks.len() as u32).collect();
-                    core.start(job, tasks, row.budget, 0);
+                    let tasks = row.tasks.len() as u32;
+                    core.votes.quorums.open_job(job.id, row.error_ppb, tasks);
+                    let submission = Submission {
+                        job: job.id,
+                        tasks: (0..tasks).collect(),
+                        open: Vec::new(),
+                        fuel_limit: job.fuel_limit(),
+                        budget: row.budget,
+                        spent: 0,
+                    };
+                    core.start(job, submission);
                 }
                 (Then::End(job), _, Ok(Outcome::Ended(_))) => core.end(job, &self.metrics),
-                (Then::Complete(lease), Write::Accept(accept), answer) => {
-                    self.completed(&mut core, lease, *accept, answer);
+                (Then::Vote(lease, draw), Write::Accept(accept), answer) => {
+                    self.accepted(&mut core, lease, draw, &accept, (answer, ack));
                 }
+                (Then::Referee(task, draw), Write::Accept(accept), answer) => {
+                    if let Ok(Outcome::Accepted { seq, .. }) = answer {
+                        let body = accept.receipt.body();
+                        self.voted(&mut core, task, body, draw, (seq, accept.at_ms));
+                    }
+                }
+                (Then::Settled(settlement), _, answer) => {
+                    self.settled(&mut core, &settlement, answer);
+                }
+                (Then::Roster, write, answer) => self.roster_logged(&mut core, &write, &answer),
                 _ => {}
             }
         }
         self.dispatch(&mut core);
     }
 
-    fn completed(
+    fn accepted(
         &self,
         core: &mut Core,
-        lease: grid_scheduler::Lease,
-        accept: crate::store::Accept,
-        answer: Answer,
+        lease: Lease,
+        draw: Draw,
+        accept: &Accept,
+        (answer, ack): (Answer, Option<ToNode>),
     ) {
-        let (id, node) = (lease.id(), lease.node());
+        let (id, node, task) = (lease.id(), lease.node(), lease.task());
         let body = accept.receipt.body();
-        match answer {
+        match (answer, ack) {
             // Accepted "again" is what a commit that failed left behind: it was
             // never told to anyone.
-            Ok(Outcome::Accepted { seq, ack, job_done, .. }) => {
-                core.scheduler.complete(lease, body.fuel);
+            (Ok(Outcome::Accepted { seq, .. }), Some(ack)) => {
+                let over = core.scheduler.voted(self.now(), lease, body.fuel);
+                core.tell_over(over, &self.metrics);
                 self.metrics.accepted.inc();
-                let receipt = accept.receipt.digest();
-                let info = ReceiptInfo {
-                    receipt,
-                    node,
-                    reason: body.reason,
-                    fuel: body.fuel,
-                    seq,
-                    time_ms: accept.at_ms,
-                };
-                let ack = ToNode::Ack { receipt, lease: id, seq, signature: ack };
-                core.accepted(info, accept.job, job_done, ack, id, &self.metrics);
+                core.accepted(node, id, ack, &self.metrics);
+                self.voted(core, task, body, draw, (seq, accept.at_ms));
             }
-            Ok(outcome) => {
-                core.scheduler.complete(lease, 0);
+            (Ok(outcome), _) => {
+                core.scheduler.forget(lease);
                 core.forget_lease(id);
                 let code = match outcome {
                     Outcome::Refused(Refusal::JobOver | Refusal::NoSuchJob) => RejectCode::JobOver,
@@ -246,12 +288,18 @@ impl Shared {
                 };
                 core.reject(node, id, code, &self.metrics);
             }
-            Err(_) => {
+            (Err(_), _) => {
                 core.scheduler.put_back(self.now(), lease);
                 core.forget_lease(id);
                 core.reject(node, id, RejectCode::Lease, &self.metrics);
             }
         }
+    }
+
+    /// The draw over a receipt, and its proof.
+    pub(crate) fn draw(&self, receipt: &Digest) -> ([u8; DRAW_PROOF], Draw) {
+        let (proof, output) = self.prover.prove(&receipt.0);
+        (proof.0, draw_of(&output))
     }
 
     /// The message that offers a lease. `None` when the input can't be read:
@@ -287,6 +335,13 @@ impl Shared {
     pub(crate) fn leased(&self, job: JobId) -> u64 {
         self.core().scheduler.job_leased(job) as u64
     }
+}
+
+/// What decisions take of a draw's output: its first half.
+pub(crate) fn draw_of(output: &Output) -> Draw {
+    let mut draw = [0; 32];
+    draw.copy_from_slice(&output[..32]);
+    Draw(draw)
 }
 
 /// Milliseconds since 1970-01-01 UTC.

@@ -1,11 +1,12 @@
 //! The one thread that writes. It takes every request that waits, commits them
-//! together, and only then tells anyone.
+//! together, lets the log follow, and only then tells anyone.
 
 use crate::job::Job;
 use crate::state::Shared;
 use crate::store::{Outcome, Store, StoreError, Write};
 use grid_protocol::JobId;
-use grid_scheduler::Lease;
+use grid_scheduler::trust::{Draw, Settlement};
+use grid_scheduler::{Lease, Task};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -37,8 +38,15 @@ pub(crate) enum Then {
     Start(Arc<Job>),
     /// The job's leases are over.
     End(JobId),
-    /// The lease is completed, its node told.
-    Complete(Lease),
+    /// The lease is over and its receipt a vote with this draw; its node is
+    /// told.
+    Vote(Lease, Draw),
+    /// The relay's own run is a vote with this draw.
+    Referee(Task, Draw),
+    /// The task is settled.
+    Settled(Box<Settlement>),
+    /// Those who came can be drawn, those who left can't.
+    Roster,
 }
 
 /// The write could not be made, and never will be: see the log.
@@ -50,6 +58,8 @@ pub(crate) type Answer = Result<Outcome, NotWritten>;
 #[derive(Debug)]
 pub(crate) enum Item {
     Request(Box<Request>, Option<oneshot::Sender<Answer>>),
+    /// The log follows what other processes wrote.
+    Follow,
     /// Everything before it is committed when this is dropped.
     Barrier(oneshot::Sender<()>),
     Stop,
@@ -87,6 +97,12 @@ impl Writer {
         }
     }
 
+    /// Lets the log follow what other processes wrote. While the queue is
+    /// full, commits let it in any case.
+    pub(crate) fn follow(&self) {
+        let _ = self.0.try_send(Item::Follow);
+    }
+
     pub(crate) async fn stop(&self) {
         let _ = self.0.send(Item::Stop).await;
     }
@@ -116,19 +132,23 @@ pub(crate) fn spawn(
 /// Commits what was queued; false when the thread is to end.
 fn handle(store: &mut dyn Store, items: &mut Vec<Item>, shared: &Shared) -> bool {
     let (mut writes, mut rest, mut barriers) = (Vec::new(), Vec::new(), Vec::new());
-    let mut go_on = true;
+    let (mut go_on, mut follows) = (true, false);
     for item in items.drain(..) {
         match item {
             Item::Request(request, answer) => {
                 writes.push(request.write);
                 rest.push((request.then, answer));
             }
+            Item::Follow => follows = true,
             Item::Barrier(barrier) => barriers.push(barrier),
             Item::Stop => go_on = false,
         }
     }
     if !writes.is_empty() {
         let Some(answers) = commit(store, &writes, shared) else { return false };
+        if !follow(shared) {
+            return false;
+        }
         let done = writes.into_iter().zip(rest).zip(answers);
         let mut waiting = Vec::new();
         shared.committed(done.map(|((write, (then, answer)), outcome)| {
@@ -142,8 +162,30 @@ fn handle(store: &mut dyn Store, items: &mut Vec<Item>, shared: &Shared) -> bool
             let _ = answer.send(outcome);
         }
     }
+    if follows && let Err(error) = shared.log.follow() {
+        tracing::error!(%error, "the log can't follow the store");
+    }
     drop(barriers);
     go_on
+}
+
+/// Tries until the log has followed: what is durable is told with a root that
+/// covers it, or not at all. False when the relay is stopped first.
+fn follow(shared: &Shared) -> bool {
+    loop {
+        let Err(error) = shared.log.follow() else {
+            shared.store_works(true);
+            return true;
+        };
+        if shared.store_works(false) {
+            tracing::error!(%error, "the log can't follow the store; trying again");
+        }
+        if shared.stopping.load(Ordering::Relaxed) {
+            return false;
+        }
+        // tidy-allow(sleep): the disk may be read again later.
+        std::thread::sleep(RETRY);
+    }
 }
 
 /// Tries until the store says yes. `None` when the relay is stopped first.
@@ -205,5 +247,7 @@ fn name(write: &Write) -> &'static str {
         Write::SubmitJob(_) => "submit_job",
         Write::EndJob { .. } => "end_job",
         Write::Accept(_) => "accept",
+        Write::Settle(_) => "settle",
+        Write::Log(_) => "log",
     }
 }

@@ -16,7 +16,7 @@ pub use host::{Control, DeviceLimit, GuestMemory, Host, Outcome, ValueType, Wasi
 
 /// Version of admission: the same source bytes and the same version always
 /// make the same admitted bytes.
-pub const ADMISSION: u16 = 1;
+pub const ADMISSION: u16 = 2;
 
 /// Names in the interface between an admitted module and whoever runs it.
 pub mod names {
@@ -30,7 +30,8 @@ pub mod names {
     pub const GROW: &str = "grow";
     /// `grid.stack_overflow()`: see [`crate::Host::stack_overflow`].
     pub const STACK_OVERFLOW: &str = "stack_overflow";
-    /// Exported mutable i64 global: fuel left of what was granted.
+    /// Exported mutable i64 global: fuel left of what was granted, as the host
+    /// sees it.
     pub const FUEL: &str = "grid_fuel";
     /// Exported memory.
     pub const MEMORY: &str = "memory";

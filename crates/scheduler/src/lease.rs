@@ -20,8 +20,8 @@ pub enum LeaseError {
 }
 
 /// A lease whose result is on its way to the store. It is completed once or
-/// put back once, because both consume it; until then its task is neither
-/// leased again nor is the lease's deadline looked at.
+/// put back once, because both consume it; until then the lease's deadline is
+/// not looked at.
 #[derive(Debug)]
 #[must_use = "a lease that is neither completed nor put back blocks its task"]
 pub struct Lease {
@@ -58,6 +58,10 @@ pub enum Why {
     Forgotten,
     /// Its job is over.
     JobOver,
+    /// Another lease of its task was faster, or the task is settled.
+    Superseded,
+    /// Its node was caught.
+    Caught,
 }
 
 impl Why {
@@ -68,6 +72,8 @@ impl Why {
             Self::Vanished => "vanished",
             Self::Forgotten => "forgotten",
             Self::JobOver => "job_over",
+            Self::Superseded => "superseded",
+            Self::Caught => "caught",
         }
     }
 }

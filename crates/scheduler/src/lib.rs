@@ -4,20 +4,31 @@
 //! and randomness, decisions come out as values. Every event costs O(log n).
 //!
 //! Invariants, held by the property tests:
-//! - a task has at most one standing lease;
-//! - every unfinished task of a known job waits, is put off, or is leased;
-//! - `spent + leased * fuel limit` never exceeds a job's budget;
+//! - a task has at most two standing leases, never two of one node, and a
+//!   second one only where the first is slow;
+//! - every unfinished task of a known job waits, is put off, is leased, or is
+//!   open: it has votes, or is the referee's;
+//! - `spent + fuel of open votes + leases * fuel limit` never exceeds a job's
+//!   budget while a lease stands;
 //! - a node never holds more leases than it announced slots, nor more than
-//!   [`grid_protocol::limits::MAX_SLOTS`].
+//!   [`grid_protocol::limits::MAX_SLOTS`];
+//! - a check goes to the first candidate of its draw for whose predecessors
+//!   there are skips.
 //!
-//! One receipt decides a task today; replicas and credibility belong here too.
+//! Whether a task needs votes, and whose, is decided in [`trust`].
 
+mod checks;
 mod job;
 mod lease;
+mod returns;
 mod scheduler;
+#[cfg(feature = "simulate")]
+pub mod sim;
+mod times;
+pub mod trust;
 mod turns;
 mod types;
 
 pub use lease::{Lease, LeaseError, Over, Why};
 pub use scheduler::Scheduler;
-pub use types::{Decisions, Grant, Joined, Settings, Submission, Task, Totals};
+pub use types::{Check, Decisions, Grant, Joined, Settings, Skip, Submission, Task, Totals};

@@ -1,48 +1,76 @@
-//! The scheduler itself.
+//! The scheduler itself: jobs, nodes and leases.
 
-use crate::job::{Job, LOOK, MAX_AVOID};
+use crate::job::{Asked, Job, LOOK, Stage};
 use crate::lease::{Lease, LeaseError, Over, Why};
+use crate::returns::Fate;
 use crate::turns::Turns;
-use crate::types::{Decisions, Grant, Joined, Settings, Submission, Task, Totals};
-use grid_protocol::{JobId, LeaseId, PublicKey, limits};
-use std::collections::{BTreeSet, HashMap};
+use crate::types::{Decisions, Joined, Settings, Skip, Submission, Task, Totals};
+use grid_protocol::{GiveBackReason, JobId, LeaseId, PublicKey, limits};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 #[derive(Debug, Default)]
-struct Node {
-    online: bool,
-    slots: u8,
+pub(crate) struct Node {
+    pub(crate) online: bool,
+    pub(crate) slots: u8,
     /// At most [`limits::MAX_SLOTS`].
-    held: Vec<LeaseId>,
+    pub(crate) held: Vec<LeaseId>,
     /// Its ticket among the nodes with free slots.
-    turn: Option<u64>,
+    pub(crate) turn: Option<u64>,
+    /// Checks that its next free slots are for.
+    pub(crate) checks: VecDeque<Task>,
+}
+
+impl Node {
+    pub(crate) fn is_free(&self) -> bool {
+        self.online && self.slots > 0 && self.held.len() < usize::from(limits::MAX_SLOTS)
+    }
 }
 
 #[derive(Debug)]
-struct Standing {
-    node: PublicKey,
-    task: Task,
+pub(crate) struct Standing {
+    pub(crate) node: PublicKey,
+    pub(crate) task: Task,
     /// `None` while its result is being committed.
-    deadline: Option<u64>,
+    pub(crate) deadline: Option<u64>,
+    pub(crate) since: u64,
+    /// When it is looked at for being slow.
+    pub(crate) slow_at: u64,
+    /// Place in the draw, where it is a check.
+    pub(crate) place: Option<u32>,
 }
 
 /// See the crate's documentation.
 #[derive(Debug, Default)]
 pub struct Scheduler {
-    settings: Settings,
-    jobs: HashMap<JobId, Job>,
-    nodes: HashMap<PublicKey, Node>,
-    leases: HashMap<LeaseId, Standing>,
+    pub(crate) settings: Settings,
+    pub(crate) jobs: HashMap<JobId, Job>,
+    pub(crate) nodes: HashMap<PublicKey, Node>,
+    pub(crate) leases: HashMap<LeaseId, Standing>,
     /// Jobs that have something to lease; each in turn, so that jobs share.
-    runnable: Turns<JobId>,
+    pub(crate) runnable: Turns<JobId>,
     /// Nodes with free slots, the one that waits longest first.
-    idle: Turns<PublicKey>,
+    pub(crate) idle: Turns<PublicKey>,
+    /// Nodes with free slots for which checks are reserved.
+    pub(crate) called: BTreeSet<PublicKey>,
+    /// Jobs with nothing to lease and results that are only held.
+    pub(crate) trailing: BTreeSet<JobId>,
     deadlines: BTreeSet<(u64, LeaseId)>,
+    /// When leases are looked at for being slow.
+    pub(crate) slow: BTreeSet<(u64, LeaseId)>,
+    /// Leases that are slow.
+    pub(crate) stragglers: Vec<LeaseId>,
     /// Tasks that came back and wait for their release.
-    releases: BTreeSet<(u64, Task)>,
-    exhausted: Vec<JobId>,
-    online: usize,
-    waiting: usize,
-    leased: usize,
+    pub(crate) releases: BTreeSet<(u64, Task)>,
+    /// Until when drawn nodes may have a free slot.
+    pub(crate) answers: BTreeSet<(u64, Task)>,
+    pub(crate) exhausted: Vec<JobId>,
+    pub(crate) skips: Vec<Skip>,
+    pub(crate) referee: Vec<Task>,
+    pub(crate) over: Vec<Over>,
+    pub(crate) online: usize,
+    pub(crate) waiting: usize,
+    pub(crate) leased: usize,
+    pub(crate) open: usize,
 }
 
 impl Scheduler {
@@ -51,13 +79,15 @@ impl Scheduler {
         Self { settings, ..Self::default() }
     }
 
-    /// A job's tasks may be leased from now on.
+    /// A job's tasks may be leased from now on. Tasks that have votes already
+    /// are held until [`Self::check`], [`Self::busy`] or [`Self::settled`].
     pub fn submit(&mut self, submission: Submission) {
         let id = submission.job;
         self.end_job(id);
         let job = Job::new(submission);
-        if job.waiting() > 0 {
+        if !job.is_over() {
             self.waiting += job.waiting();
+            self.open += job.open_tasks();
             self.jobs.insert(id, job);
             self.relist(id);
         }
@@ -70,17 +100,24 @@ impl Scheduler {
         if let Some(turn) = job.turn {
             self.runnable.remove(turn);
         }
+        self.trailing.remove(&id);
         self.waiting -= job.waiting();
-        self.leased -= job.leased.len();
+        self.open -= job.open_tasks();
         for (index, tries) in &job.tries {
             if let Some(until) = tries.until {
                 self.releases.remove(&(until, Task { job: id, index: *index }));
             }
         }
+        for (index, open) in job.opened() {
+            if let Stage::Check(checking) = &open.stage {
+                self.unreserve(Task { job: id, index }, checking.asked);
+            }
+        }
         let mut over = Vec::new();
-        for lease in job.leased.into_values() {
+        for lease in job.leased() {
+            self.leased -= 1;
             if self.leases.get(&lease).is_some_and(|standing| standing.deadline.is_some()) {
-                over.extend(self.remove_lease(lease, Why::JobOver));
+                over.extend(self.remove_lease(lease, Why::JobOver).map(|(over, _)| over));
             }
         }
         over
@@ -93,10 +130,8 @@ impl Scheduler {
         self.online += usize::from(!node.online);
         node.online = true;
         node.slots = 0;
-        if let Some(turn) = node.turn.take() {
-            self.idle.remove(turn);
-        }
         let held = node.held.clone();
+        self.requeue(key);
         let mut joined = Joined::default();
         for lease in holding.iter().take(4 * usize::from(limits::MAX_SLOTS)) {
             let stands = self.leases.get(lease).is_some_and(|standing| standing.node == key);
@@ -107,11 +142,7 @@ impl Scheduler {
         }
         for lease in held {
             if !joined.standing.contains(&lease) {
-                let task = self.leases.get(&lease).map(|standing| standing.task);
-                joined.over.extend(self.remove_lease(lease, Why::Forgotten));
-                if let Some(task) = task {
-                    self.put_first(task);
-                }
+                joined.over.extend(self.lose(now, lease, Why::Forgotten, Fate::Again));
             }
         }
         joined
@@ -131,21 +162,30 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A node's socket closed. Its leases stand for the time of grace.
+    /// A node's socket closed. Its leases stand for the time of grace; checks
+    /// that were reserved for it go to the next in the draw.
     pub fn vanish(&mut self, now: u64, key: PublicKey) {
         let Some(node) = self.nodes.get_mut(&key).filter(|node| node.online) else { return };
         node.online = false;
         self.online -= 1;
-        if let Some(turn) = node.turn.take() {
-            self.idle.remove(turn);
-        }
-        if node.held.is_empty() {
+        let (checks, held) = (std::mem::take(&mut node.checks), node.held.clone());
+        self.requeue(key);
+        if held.is_empty() {
             self.nodes.remove(&key);
-            return;
         }
-        for lease in node.held.clone() {
+        for lease in held {
             self.set_deadline(lease, now + self.settings.grace_ms);
         }
+        for task in checks {
+            self.pass_over_absent(now, task);
+        }
+    }
+
+    /// A node was caught: its leases are over, and it is gone.
+    pub fn shut_out(&mut self, now: u64, key: PublicKey) -> Vec<Over> {
+        self.vanish(now, key);
+        let held = self.nodes.get(&key).map(|node| node.held.clone()).unwrap_or_default();
+        held.into_iter().filter_map(|id| self.lose(now, id, Why::Caught, Fate::Again)).collect()
     }
 
     /// A node won't finish a lease.
@@ -154,17 +194,23 @@ impl Scheduler {
         now: u64,
         node: PublicKey,
         id: LeaseId,
+        reason: Option<GiveBackReason>,
     ) -> Result<Task, LeaseError> {
-        let lease = self.take(node, id)?;
-        let task = lease.task;
-        self.put_back(now, lease);
+        let task = self.held_by(node, id)?;
+        let device = matches!(reason, Some(GiveBackReason::Device | GiveBackReason::Unable));
+        self.lose(now, id, Why::Forgotten, Fate::Failed { device, job: device });
         Ok(task)
     }
 
     /// A node finished a lease. From here it is being committed: exactly one
-    /// of [`Self::complete`] and [`Self::put_back`] follows.
-    pub fn take(&mut self, node: PublicKey, id: LeaseId) -> Result<Lease, LeaseError> {
+    /// of [`Self::voted`], [`Self::forget`] and [`Self::put_back`] follows. A
+    /// lease whose task has another's result being committed is over instead.
+    pub fn take(&mut self, now: u64, node: PublicKey, id: LeaseId) -> Result<Lease, LeaseError> {
         let task = self.held_by(node, id)?;
+        if self.is_committing(task) {
+            self.lose(now, id, Why::Superseded, Fate::Again);
+            return Err(LeaseError::Unknown);
+        }
         if let Some(standing) = self.leases.get_mut(&id)
             && let Some(deadline) = standing.deadline.take()
         {
@@ -174,24 +220,36 @@ impl Scheduler {
         Ok(Lease { id, node, task })
     }
 
-    /// The result is durable and used this much fuel: the task is finished.
-    pub fn complete(&mut self, lease: Lease, fuel: u64) {
-        self.leases.remove(&lease.id);
+    /// The result is durable and used this much fuel: the task is held until it
+    /// is told what else it needs. A second lease of it is over.
+    pub fn voted(&mut self, now: u64, lease: Lease, fuel: u64) -> Vec<Over> {
+        let Some((_, standing)) = self.remove_lease(lease.id, Why::Superseded) else {
+            return Vec::new();
+        };
         let Task { job: id, index } = lease.task;
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        if job.leased.get(&index) != Some(&lease.id) {
-            return;
-        }
-        job.leased.remove(&index);
+        let Some(job) = self.jobs.get_mut(&id) else { return Vec::new() };
+        job.times.add(now.saturating_sub(standing.since));
         job.tries.remove(&index);
-        job.spent = job.spent.saturating_add(fuel);
-        self.leased -= 1;
-        if job.waiting() == 0 && job.leased.is_empty() {
-            if let Some(turn) = job.turn {
-                self.runnable.remove(turn);
+        let before = job.checking(index).map(|checking| checking.asked);
+        self.open += usize::from(job.open_with(index, fuel, Stage::Held));
+        let others = job.leases_of(index).to_vec();
+        self.unreserve(lease.task, before.unwrap_or(Asked::Nobody));
+        let over = others.into_iter().filter_map(|id| self.remove_lease(id, Why::Superseded));
+        let over = over.map(|(over, _)| over).collect();
+        self.relist(id);
+        over
+    }
+
+    /// The store refused the result for good: the task or job is over.
+    pub fn forget(&mut self, lease: Lease) {
+        self.remove_lease(lease.id, Why::Forgotten);
+        let Task { job: id, index } = lease.task;
+        if let Some(job) = self.jobs.get_mut(&id) {
+            // It is not to be leased again: what made it so comes by itself.
+            if job.open(index).is_none() && job.leases_of(index).is_empty() {
+                job.open_with(index, 0, Stage::Busy);
+                self.open += 1;
             }
-            self.jobs.remove(&id);
-        } else {
             self.relist(id);
         }
     }
@@ -199,30 +257,63 @@ impl Scheduler {
     /// There is no result after all: the task waits again, and that node
     /// doesn't get it at once.
     pub fn put_back(&mut self, now: u64, lease: Lease) {
-        if self.remove_lease(lease.id, Why::Forgotten).is_some() {
-            self.put_off(now, lease.task, lease.node);
+        self.lose(now, lease.id, Why::Forgotten, Fate::Failed { device: false, job: true });
+    }
+
+    /// The task's settlement is on its way, or the referee runs it: nothing is
+    /// asked of nodes.
+    pub fn busy(&mut self, task: Task) {
+        self.set_stage(task, Stage::Busy);
+    }
+
+    /// Its settlement is not to be, after all: nothing is asked until
+    /// [`Self::check`] or [`Self::busy`].
+    pub fn hold(&mut self, task: Task) {
+        self.set_stage(task, Stage::Held);
+    }
+
+    /// The task has its canonical result; the job paid this much for it.
+    pub fn settled(&mut self, task: Task, paid: u64) -> Vec<Over> {
+        let Some(job) = self.jobs.get_mut(&task.job) else { return Vec::new() };
+        let Some(open) = job.close(task.index) else { return Vec::new() };
+        self.open -= 1;
+        job.spent = job.spent.saturating_add(paid);
+        let leases = job.leases_of(task.index).to_vec();
+        if let Stage::Check(checking) = open.stage {
+            self.unreserve(task, checking.asked);
         }
+        let over = leases.into_iter().filter_map(|id| self.remove_lease(id, Why::Superseded));
+        let over = over.map(|(over, _)| over).collect();
+        if self.jobs.get(&task.job).is_some_and(Job::is_over) {
+            self.end_job(task.job);
+        } else {
+            self.relist(task.job);
+        }
+        over
     }
 
     /// Time went by: leases past their deadline are over, tasks that were put
-    /// off may be leased again.
+    /// off may be leased again, drawn nodes without a free slot are passed
+    /// over. A lease is slow that takes longer than twice what 95 % of its
+    /// job's took so far (before any is known: a lease's whole time), and
+    /// longer than `slow_ms`: then another node may get its task, too.
     pub fn expire(&mut self, now: u64) -> Vec<Over> {
         let mut over = Vec::new();
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, lease)) = self.deadlines.pop_first() else { break };
-            let Some((node, task)) = self.holder(lease) else { continue };
-            if self.nodes.get(&node).is_some_and(|node| node.online) {
-                over.extend(self.remove_lease(lease, Why::Expired));
-                self.put_off(now, task, node);
+            let Some((node, _)) = self.holder(lease) else { continue };
+            over.extend(if self.nodes.get(&node).is_some_and(|node| node.online) {
+                let fate = Fate::Failed { device: false, job: true };
+                self.lose(now, lease, Why::Expired, fate)
             } else {
-                over.extend(self.remove_lease(lease, Why::Vanished));
-                self.put_first(task);
-            }
+                self.lose(now, lease, Why::Vanished, Fate::Again)
+            });
         }
         while self.releases.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, task)) = self.releases.pop_first() else { break };
             self.release(task);
         }
+        self.pass_over_late(now);
         over
     }
 
@@ -238,27 +329,41 @@ impl Scheduler {
     }
 
     /// Matches free slots and waiting tasks. `new_lease` gives fresh random
-    /// ids.
+    /// ids. The clock counts from the start.
     pub fn dispatch(&mut self, now: u64, mut new_lease: impl FnMut() -> LeaseId) -> Decisions {
         let mut grants = Vec::new();
+        self.grant_checks(now, &mut new_lease, &mut grants);
         let mut aside = Vec::new();
         while !self.runnable.is_empty() && aside.len() < LOOK {
             let Some(key) = self.idle.pop() else { break };
             if let Some(node) = self.nodes.get_mut(&key) {
                 node.turn = None;
             }
-            let Some(task) = self.pick(&key) else {
+            let Some(task) = self.pick(now, &key) else {
                 aside.push(key);
                 continue;
             };
-            let lease = new_lease();
-            self.grant(now, lease, key, task);
-            grants.push(Grant { lease, node: key, task });
+            self.waiting -= 1;
+            grants.push(self.grant(now, new_lease(), key, task, None));
         }
         for key in aside {
             self.requeue(key);
         }
-        Decisions { grants, out_of_budget: std::mem::take(&mut self.exhausted) }
+        self.grant_seconds(now, &mut new_lease, &mut grants);
+        let mut tails = Vec::new();
+        // After a start nodes get the grace to come back.
+        let nobody = self.online == 0 && now >= self.settings.grace_ms;
+        if nobody || !self.idle.is_empty() {
+            tails.extend(std::mem::take(&mut self.trailing));
+        }
+        Decisions {
+            grants,
+            out_of_budget: std::mem::take(&mut self.exhausted),
+            skips: std::mem::take(&mut self.skips),
+            referee: std::mem::take(&mut self.referee),
+            over: std::mem::take(&mut self.over),
+            tails,
+        }
     }
 
     /// Who holds this lease, and for which task; also while its result is
@@ -269,12 +374,25 @@ impl Scheduler {
 
     /// Is the task leased?
     pub fn is_leased(&self, task: Task) -> bool {
-        self.jobs.get(&task.job).is_some_and(|job| job.leased.contains_key(&task.index))
+        self.jobs.get(&task.job).is_some_and(|job| !job.leases_of(task.index).is_empty())
+    }
+
+    /// Is a result of the task being committed?
+    pub fn is_committing(&self, task: Task) -> bool {
+        let Some(job) = self.jobs.get(&task.job) else { return false };
+        let committing =
+            |id: &LeaseId| self.leases.get(id).is_some_and(|other| other.deadline.is_none());
+        job.leases_of(task.index).iter().any(committing)
+    }
+
+    /// Does the task have votes, or is it the referee's, and is not settled?
+    pub fn is_open(&self, task: Task) -> bool {
+        self.jobs.get(&task.job).is_some_and(|job| job.open(task.index).is_some())
     }
 
     /// Tasks of a job that are leased.
     pub fn job_leased(&self, job: JobId) -> usize {
-        self.jobs.get(&job).map_or(0, |job| job.leased.len())
+        self.jobs.get(&job).map_or(0, Job::leased_tasks)
     }
 
     /// Leases that a node holds.
@@ -288,6 +406,7 @@ impl Scheduler {
             jobs: self.jobs.len(),
             waiting: self.waiting,
             leased: self.leased,
+            open: self.open,
             nodes: self.online,
         }
     }
@@ -310,12 +429,13 @@ impl Scheduler {
     }
 
     /// A task for this node from the jobs whose turn it is.
-    fn pick(&mut self, node: &PublicKey) -> Option<Task> {
+    fn pick(&mut self, now: u64, node: &PublicKey) -> Option<Task> {
         for _ in 0..LOOK.min(self.runnable.len()) {
             let id = self.runnable.pop()?;
+            let avoided = self.avoids(now, id, node);
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             job.turn = None;
-            let chosen = job.choose(node);
+            let chosen = if avoided { None } else { job.choose(node) };
             if let Some(index) = chosen {
                 return Some(Task { job: id, index });
             }
@@ -324,43 +444,30 @@ impl Scheduler {
         None
     }
 
-    fn grant(&mut self, now: u64, lease: LeaseId, key: PublicKey, task: Task) {
-        let deadline = now + self.settings.lease_ms;
-        if let Some(job) = self.jobs.get_mut(&task.job) {
-            job.leased.insert(task.index, lease);
-            if let Some(tries) = job.tries.get_mut(&task.index) {
-                tries.turn = None;
-                if let Some(until) = tries.until.take() {
-                    self.releases.remove(&(until, task));
-                }
-            }
-        }
-        self.waiting -= 1;
-        self.leased += 1;
-        self.leases.insert(lease, Standing { node: key, task, deadline: Some(deadline) });
-        self.deadlines.insert((deadline, lease));
-        if let Some(node) = self.nodes.get_mut(&key) {
-            node.slots -= 1;
-            node.held.push(lease);
-        }
-        self.requeue(key);
-        self.relist(task.job);
+    /// Did the node fail a task of the job lately, and is there one that
+    /// didn't?
+    pub(crate) fn avoids(&self, now: u64, job: JobId, node: &PublicKey) -> bool {
+        let Some(job) = self.jobs.get(&job) else { return false };
+        let there = |key: &&PublicKey| self.nodes.get(*key).is_some_and(|node| node.online);
+        job.failed(now).any(|failed| failed == node)
+            && job.failed(now).filter(there).count() < self.online
     }
 
     /// Ends a lease; the caller says what becomes of the task.
-    fn remove_lease(&mut self, id: LeaseId, why: Why) -> Option<Over> {
-        let Standing { node, task, deadline } = self.leases.remove(&id)?;
-        if let Some(deadline) = deadline {
+    pub(crate) fn remove_lease(&mut self, id: LeaseId, why: Why) -> Option<(Over, Standing)> {
+        let standing = self.leases.remove(&id)?;
+        if let Some(deadline) = standing.deadline {
             self.deadlines.remove(&(deadline, id));
         }
-        self.release_hold(node, id);
+        self.slow.remove(&(standing.slow_at, id));
+        let Standing { node, task, .. } = standing;
         if let Some(job) = self.jobs.get_mut(&task.job)
-            && job.leased.get(&task.index) == Some(&id)
+            && job.remove_lease(task.index, id)
         {
-            job.leased.remove(&task.index);
             self.leased -= 1;
         }
-        Some(Over { lease: id, node, why })
+        self.release_hold(node, id);
+        Some((Over { lease: id, node, why }, standing))
     }
 
     /// The node doesn't hold the lease any more.
@@ -374,56 +481,12 @@ impl Scheduler {
         }
     }
 
-    /// The task may be leased to anyone, before others.
-    fn put_first(&mut self, task: Task) {
-        if let Some(job) = self.jobs.get_mut(&task.job) {
-            job.fresh.push_front(task.index);
-            self.waiting += 1;
-            self.relist(task.job);
-        }
-    }
-
-    /// The task failed at a node that was there: others may have it at once,
-    /// that node later; when no other is there, nobody for a while.
-    fn put_off(&mut self, now: u64, task: Task, by: PublicKey) {
-        let Some(job) = self.jobs.get_mut(&task.job) else { return };
-        let tries = job.tries.entry(task.index).or_default();
-        tries.count = tries.count.saturating_add(1);
-        if !tries.avoid.contains(&by) {
-            tries.avoid.push(by);
-        }
-        let there = |key: &&PublicKey| self.nodes.get(*key).is_some_and(|node| node.online);
-        let refused_by = tries.avoid.iter().filter(there).count();
-        let until = if refused_by < self.online && tries.avoid.len() <= MAX_AVOID {
-            tries.turn = Some(job.returned.push(task.index));
-            now + self.settings.avoid_ms
-        } else {
-            job.put_off += 1;
-            let doubled = self.settings.backoff_ms << (tries.count - 1).min(20);
-            now + doubled.min(self.settings.max_backoff_ms)
-        };
-        tries.until = Some(until);
-        self.releases.insert((until, task));
-        self.waiting += 1;
-        self.relist(task.job);
-    }
-
-    /// Anyone may have the task again. It is out of `releases` already.
-    fn release(&mut self, task: Task) {
-        let Some(job) = self.jobs.get_mut(&task.job) else { return };
-        let Some(tries) = job.tries.get_mut(&task.index) else { return };
-        tries.avoid.clear();
-        tries.until = None;
-        match tries.turn.take() {
-            Some(turn) => job.returned.remove(turn),
-            None => job.put_off -= 1,
-        }
-        job.fresh.push_front(task.index);
-        self.relist(task.job);
+    pub(crate) fn add_deadline(&mut self, at: u64, lease: LeaseId) {
+        self.deadlines.insert((at, lease));
     }
 
     /// Puts a job among the runnable ones, or out of them, as it stands.
-    fn relist(&mut self, id: JobId) {
+    pub(crate) fn relist(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match (job.runnable(), job.turn) {
             (true, None) => job.turn = Some(self.runnable.push(id)),
@@ -433,17 +496,21 @@ impl Scheduler {
             }
             _ => {}
         }
-        if job.leased.is_empty() && !job.affordable() && !job.exhausted {
+        if job.trails() {
+            self.trailing.insert(id);
+        } else {
+            self.trailing.remove(&id);
+        }
+        if job.stuck() && !job.exhausted {
             job.exhausted = true;
             self.exhausted.push(id);
         }
     }
 
     /// Puts a node among the idle ones, or out of them, as it stands.
-    fn requeue(&mut self, key: PublicKey) {
+    pub(crate) fn requeue(&mut self, key: PublicKey) {
         let Some(node) = self.nodes.get_mut(&key) else { return };
-        let full = node.held.len() >= usize::from(limits::MAX_SLOTS);
-        let free = node.online && node.slots > 0 && !full;
+        let free = node.is_free();
         match (free, node.turn) {
             (true, None) => node.turn = Some(self.idle.push(key)),
             (false, Some(turn)) => {
@@ -451,6 +518,11 @@ impl Scheduler {
                 node.turn = None;
             }
             _ => {}
+        }
+        if free && !node.checks.is_empty() {
+            self.called.insert(key);
+        } else {
+            self.called.remove(&key);
         }
     }
 }

@@ -2,27 +2,79 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
-use grid_protocol::{JobId, LeaseId, PublicKey, limits};
-use grid_scheduler::{Lease, LeaseError, Scheduler, Settings, Submission, Task};
+use grid_protocol::entry::Unanswered;
+use grid_protocol::{GiveBackReason, JobId, LeaseId, PublicKey, limits};
+use grid_scheduler::{Check, Lease, LeaseError, Over, Scheduler, Settings, Skip, Submission, Task};
 use proptest::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-const SETTINGS: Settings =
-    Settings { lease_ms: 100, grace_ms: 40, avoid_ms: 10, backoff_ms: 5, max_backoff_ms: 50 };
+const SETTINGS: Settings = Settings {
+    lease_ms: 100,
+    grace_ms: 40,
+    avoid_ms: 10,
+    avoid_job_ms: 20,
+    backoff_ms: 5,
+    max_backoff_ms: 50,
+    answer_ms: 15,
+    slow_ms: 30,
+    device_tries: 0,
+};
 
 #[derive(Debug, Clone)]
 enum Event {
-    Submit { tasks: u32, limit: u64, budget: u64 },
-    Join { node: u8, keep: u8 },
-    Ready { node: u8, slots: u8 },
-    Vanish { node: u8 },
-    GiveBack { node: u8, which: usize },
-    Heartbeat { node: u8, which: usize },
-    Take { node: u8, which: usize },
-    Complete { which: usize, share: u8 },
-    PutBack { which: usize },
-    End { job: usize },
-    Pass { ms: u64 },
+    Submit {
+        tasks: u32,
+        limit: u64,
+        budget: u64,
+    },
+    Join {
+        node: u8,
+        keep: u8,
+    },
+    Ready {
+        node: u8,
+        slots: u8,
+    },
+    Vanish {
+        node: u8,
+    },
+    GiveBack {
+        node: u8,
+        which: usize,
+    },
+    Heartbeat {
+        node: u8,
+        which: usize,
+    },
+    Take {
+        node: u8,
+        which: usize,
+    },
+    Vote {
+        which: usize,
+        share: u8,
+    },
+    PutBack {
+        which: usize,
+    },
+    /// Tasks with votes: check one, by these candidates; settle one.
+    Check {
+        which: usize,
+        candidates: Vec<u8>,
+    },
+    Settle {
+        which: usize,
+        paid: bool,
+    },
+    ShutOut {
+        node: u8,
+    },
+    End {
+        job: usize,
+    },
+    Pass {
+        ms: u64,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -37,8 +89,12 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (node.clone(), which.clone()).prop_map(|(node, which)| Event::GiveBack { node, which }),
         1 => (node.clone(), which.clone()).prop_map(|(node, which)| Event::Heartbeat { node, which }),
         4 => (node, which.clone()).prop_map(|(node, which)| Event::Take { node, which }),
-        4 => (which.clone(), any::<u8>()).prop_map(|(which, share)| Event::Complete { which, share }),
-        1 => which.prop_map(|which| Event::PutBack { which }),
+        4 => (which.clone(), any::<u8>()).prop_map(|(which, share)| Event::Vote { which, share }),
+        1 => which.clone().prop_map(|which| Event::PutBack { which }),
+        3 => (which.clone(), prop::collection::vec(0u8..4, 0..6))
+            .prop_map(|(which, candidates)| Event::Check { which, candidates }),
+        2 => (which, any::<bool>()).prop_map(|(which, paid)| Event::Settle { which, paid }),
+        1 => (0u8..4).prop_map(|node| Event::ShutOut { node }),
         1 => (0usize..4).prop_map(|job| Event::End { job }),
         2 => (1u64..30).prop_map(|ms| Event::Pass { ms }),
     ]
@@ -48,7 +104,16 @@ struct ModelJob {
     limit: u64,
     budget: u64,
     spent: u64,
+    /// Without votes.
     unfinished: HashSet<u32>,
+    /// Fuel of votes on tasks that are not settled.
+    open: BTreeMap<u32, u64>,
+}
+
+/// A check that was asked for: what of its candidates is left.
+struct Asked {
+    seq: u64,
+    left: VecDeque<(u32, PublicKey)>,
 }
 
 #[derive(Default)]
@@ -60,6 +125,13 @@ struct Model {
     /// Standing leases, those being committed too.
     leases: HashMap<LeaseId, (PublicKey, Task)>,
     committing: Vec<Lease>,
+    checks: HashMap<Task, Asked>,
+    /// Leases that are checks.
+    checking: HashSet<LeaseId>,
+    /// Tasks that the referee was asked to run.
+    referee: Vec<Task>,
+    skips: Vec<Skip>,
+    tails: Vec<JobId>,
     online: HashSet<PublicKey>,
     slots: HashMap<PublicKey, u8>,
 }
@@ -94,11 +166,15 @@ impl Model {
             Event::Submit { tasks, limit, budget } => {
                 let job = JobId(self.id());
                 let unfinished: HashSet<u32> = (0..tasks).collect();
-                self.jobs.insert(job, ModelJob { limit, budget, spent: 0, unfinished });
+                self.jobs.insert(
+                    job,
+                    ModelJob { limit, budget, spent: 0, unfinished, open: BTreeMap::new() },
+                );
                 self.order.push(job);
                 scheduler.submit(Submission {
                     job,
                     tasks: (0..tasks).collect(),
+                    open: vec![],
                     fuel_limit: limit,
                     budget,
                     spent: 0,
@@ -114,10 +190,8 @@ impl Model {
                     .collect();
                 let joined = scheduler.join(self.now, key(node), &holding);
                 assert_eq!(joined.standing, holding);
-                for over in joined.over {
-                    assert!(!holding.contains(&over.lease));
-                    self.leases.remove(&over.lease).unwrap();
-                }
+                assert!(joined.over.iter().all(|over| !holding.contains(&over.lease)));
+                self.over(joined.over);
                 assert_eq!(self.held(key(node)), holding);
                 self.online.insert(key(node));
                 self.slots.insert(key(node), 0);
@@ -135,12 +209,13 @@ impl Model {
             Event::GiveBack { node, which } => {
                 let all: Vec<_> = self.held(key(node));
                 if let Some(id) = all.get(which) {
-                    scheduler.give_back(self.now, key(node), *id).unwrap();
+                    let reason = Some(GiveBackReason::Device);
+                    scheduler.give_back(self.now, key(node), *id, reason).unwrap();
                     self.leases.remove(id);
                 }
                 let other = self.held(key((node + 1) % 4));
                 if let Some(id) = other.first() {
-                    let refused = scheduler.give_back(self.now, key(node), *id);
+                    let refused = scheduler.give_back(self.now, key(node), *id, None);
                     assert_eq!(refused, Err(LeaseError::NotYours));
                 }
             }
@@ -151,31 +226,69 @@ impl Model {
             }
             Event::Take { node, which } => {
                 if let Some(id) = self.held(key(node)).get(which) {
-                    self.committing.push(scheduler.take(key(node), *id).unwrap());
-                    let again = scheduler.take(key(node), *id);
-                    assert_eq!(again.unwrap_err(), LeaseError::Committing);
+                    let task = self.leases[id].1;
+                    if self.committing.iter().any(|lease| lease.task() == task) {
+                        // Another's result is there already.
+                        let late = scheduler.take(self.now, key(node), *id);
+                        assert_eq!(late.unwrap_err(), LeaseError::Unknown);
+                        self.leases.remove(id).unwrap();
+                    } else {
+                        self.committing.push(scheduler.take(self.now, key(node), *id).unwrap());
+                        let again = scheduler.take(self.now, key(node), *id);
+                        assert_eq!(again.unwrap_err(), LeaseError::Committing);
+                    }
                 }
             }
-            Event::Complete { which, share } => {
+            Event::Vote { which, share } => {
                 if which < self.committing.len() {
                     let lease = self.committing.remove(which);
                     let (id, task) = (lease.id(), lease.task());
                     let mut fuel = 0;
-                    if let Some(job) = self.jobs.get_mut(&task.job) {
+                    if self.leases.remove(&id).is_some()
+                        && let Some(job) = self.jobs.get_mut(&task.job)
+                    {
                         fuel = job.limit * u64::from(share) / 255;
-                        job.spent += fuel;
-                        assert!(job.unfinished.remove(&task.index), "finished twice");
+                        job.unfinished.remove(&task.index);
+                        *job.open.entry(task.index).or_default() += fuel;
+                        self.checks.remove(&task);
                     }
-                    scheduler.complete(lease, fuel);
-                    self.leases.remove(&id).unwrap();
+                    let over = scheduler.voted(self.now, lease, fuel);
+                    assert!(over.iter().all(|over| self.leases[&over.lease].1 == task));
+                    self.over(over);
                 }
+            }
+            Event::Check { which, candidates } => {
+                if let Some(task) = self.open(which) {
+                    let seq = self.now + 1_000;
+                    let candidates: Vec<_> = (0..).zip(candidates.into_iter().map(key)).collect();
+                    self.checks.insert(task, Asked { seq, left: candidates.clone().into() });
+                    scheduler.check(self.now, Check { task, seq, candidates });
+                }
+            }
+            Event::Settle { which, paid } => {
+                if let Some(task) = self.open(which) {
+                    let job = self.jobs.get_mut(&task.job).unwrap();
+                    let fuel = job.open.remove(&task.index).unwrap();
+                    let paid = if paid { fuel } else { 0 };
+                    job.spent += paid;
+                    self.checks.remove(&task);
+                    let over = scheduler.settled(task, paid);
+                    self.over(over);
+                    self.leases.retain(|_, (_, of)| *of != task);
+                }
+            }
+            Event::ShutOut { node } => {
+                let over = scheduler.shut_out(self.now, key(node));
+                self.online.remove(&key(node));
+                self.over(over);
+                assert!(self.held(key(node)).is_empty());
             }
             Event::PutBack { which } => {
                 if which < self.committing.len() {
                     let lease = self.committing.remove(which);
                     let id = lease.id();
                     scheduler.put_back(self.now, lease);
-                    self.leases.remove(&id).unwrap();
+                    self.leases.remove(&id);
                 }
             }
             Event::End { job } => {
@@ -185,17 +298,31 @@ impl Model {
             }
             Event::Pass { ms } => {
                 self.now += ms;
-                for over in scheduler.expire(self.now) {
-                    self.leases.remove(&over.lease).unwrap();
-                }
+                let over = scheduler.expire(self.now);
+                self.over(over);
             }
         }
         self.dispatch(scheduler);
         self.check(scheduler);
     }
 
+    fn over(&mut self, over: Vec<Over>) {
+        for over in over {
+            self.leases.remove(&over.lease).unwrap();
+        }
+    }
+
+    /// A task that has votes, and is not leased but as a check.
+    fn open(&self, which: usize) -> Option<Task> {
+        let jobs = self.order.iter().filter_map(|id| Some((*id, self.jobs.get(id)?)));
+        let mut open =
+            jobs.flat_map(|(job, of)| of.open.keys().map(move |index| Task { job, index: *index }));
+        open.nth(which)
+    }
+
     fn end(&mut self, scheduler: &mut Scheduler, job: JobId) {
         self.jobs.remove(&job);
+        self.checks.retain(|task, _| task.job != job);
         for over in scheduler.end_job(job) {
             let (_, task) = self.leases.remove(&over.lease).unwrap();
             assert_eq!(task.job, job);
@@ -211,36 +338,65 @@ impl Model {
             LeaseId(u128::from(next).to_le_bytes())
         });
         self.next = next;
+        self.over(decisions.over);
+        // A skip is of the next candidate of a check that is wanted, or was.
+        for skip in &decisions.skips {
+            let asked = self.checks.values_mut().find(|asked| {
+                asked.seq == skip.seq && asked.left.front() == Some(&(skip.place, skip.node))
+            });
+            if let Some(asked) = asked {
+                asked.left.pop_front();
+            }
+        }
+        self.skips.extend(decisions.skips);
+        self.tails = decisions.tails;
         for grant in decisions.grants {
             assert!(self.online.contains(&grant.node), "granted to a node that is away");
             let slots = self.slots.get_mut(&grant.node).unwrap();
             assert!(*slots > 0, "more leases than slots");
             *slots -= 1;
-            let twice = self.leases.values().any(|(_, task)| *task == grant.task);
-            assert!(!twice, "two standing leases for {:?}", grant.task);
+            let standing: Vec<_> =
+                self.leases.values().filter(|(_, task)| *task == grant.task).collect();
             let job = &self.jobs[&grant.task.job];
-            assert!(job.unfinished.contains(&grant.task.index), "leased after it was finished");
+            if job.open.contains_key(&grant.task.index) {
+                let asked = self.checks.get_mut(&grant.task).expect("no check was asked for");
+                let (_, node) = asked.left.pop_front().expect("no candidate is left");
+                assert_eq!(node, grant.node, "not the candidate whose turn it is");
+                self.checking.insert(grant.lease);
+            } else {
+                assert!(job.unfinished.contains(&grant.task.index), "leased after it was settled");
+                assert!(standing.len() < 2, "three standing leases for {:?}", grant.task);
+            }
+            assert!(standing.iter().all(|(node, _)| *node != grant.node), "two of one node");
             self.leases.insert(grant.lease, (grant.node, grant.task));
         }
+        for task in &decisions.referee {
+            assert!(self.checks.remove(task).is_some(), "a task that wants no check");
+        }
+        self.referee.extend(decisions.referee);
         for job in decisions.out_of_budget {
             let known = &self.jobs[&job];
-            assert!(known.spent + known.limit > known.budget);
+            assert!(known.spent + known.limit > known.budget && known.open.is_empty());
             assert!(self.leases.values().all(|(_, task)| task.job != job));
             self.end(scheduler, job);
         }
     }
 
     fn check(&self, scheduler: &Scheduler) {
-        let (mut waiting, mut leased) = (0, 0);
+        let (mut waiting, mut leased, mut open) = (0, 0, 0);
         for (id, job) in &self.jobs {
-            let of_job = self.leases.values().filter(|(_, task)| task.job == *id).count();
-            assert!(job.spent + of_job as u64 * job.limit <= job.budget || of_job == 0);
-            assert_eq!(scheduler.job_leased(*id), of_job);
-            leased += of_job;
-            waiting += job.unfinished.len() - of_job;
+            let of_job: Vec<_> = self.leases.values().filter(|(_, task)| task.job == *id).collect();
+            let due: u64 = job.open.values().sum();
+            let leases = of_job.len() as u64;
+            assert!(leases == 0 || job.spent + due + leases * job.limit <= job.budget);
+            let tasks: HashSet<u32> = of_job.iter().map(|(_, task)| task.index).collect();
+            assert_eq!(scheduler.job_leased(*id), tasks.len());
+            leased += of_job.len();
+            waiting += job.unfinished.difference(&tasks).count();
+            open += job.open.len();
         }
         let totals = scheduler.totals();
-        assert_eq!((totals.waiting, totals.leased), (waiting, leased));
+        assert_eq!((totals.waiting, totals.leased, totals.open), (waiting, leased, open));
         assert_eq!(totals.nodes, self.online.len());
         for (id, holder) in &self.leases {
             assert_eq!(scheduler.holder(*id), Some(*holder));
@@ -255,13 +411,14 @@ impl Model {
         self.apply(scheduler, Event::Join { node: 0, keep: 255 });
         self.apply(scheduler, Event::Join { node: 1, keep: 255 });
         for _ in 0..2_000 {
-            if self.jobs.values().all(|job| job.unfinished.is_empty()) {
+            if self.jobs.values().all(|job| job.unfinished.is_empty() && job.open.is_empty()) {
                 return;
             }
             for node in 0..2 {
                 self.apply(scheduler, Event::Ready { node, slots: 4 });
                 self.apply(scheduler, Event::Take { node, which: 0 });
-                self.apply(scheduler, Event::Complete { which: 0, share: 255 });
+                self.apply(scheduler, Event::Vote { which: 0, share: 255 });
+                self.apply(scheduler, Event::Settle { which: 0, paid: true });
             }
             self.apply(scheduler, Event::Pass { ms: 1 });
         }

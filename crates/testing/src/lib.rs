@@ -5,6 +5,7 @@
 mod bench;
 mod driver;
 mod executor;
+pub mod log_server;
 mod owner;
 mod process;
 mod scripted;

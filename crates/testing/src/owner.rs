@@ -93,6 +93,7 @@ pub fn small_job(module: Digest, name: &str, tasks: usize) -> NewJob {
         memory_pages: None,
         output_bytes: Some(4_096),
         budget: None,
+        error_ppb: None,
         tasks: (0..tasks).map(task).collect(),
     }
 }

@@ -88,7 +88,7 @@ impl ScriptedNode {
             signature: self.key.sign(&signed),
             delegation: None,
             package: Package::Full,
-            admissions: vec![1],
+            admissions: vec![grid_sandbox::ADMISSION],
             holding: vec![],
         }
     }

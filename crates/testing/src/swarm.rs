@@ -142,6 +142,7 @@ fn setup(config: &SwarmConfig, index: usize, http: reqwest::Client) -> NodeSetup
             slots: config.slots,
             jitter_seed: config.seed ^ index as u64,
             saves: false,
+            admissions: vec![grid_sandbox::ADMISSION],
             verify_ack: if config.keep_acks { PublicKey::verify_strict } else { sampled },
             ..Config::default()
         },

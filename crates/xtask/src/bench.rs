@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: figures, printed as a table or as one JSON object.
 //! Never a test: nothing here passes or fails by time.
 
+mod sandbox;
+
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,6 +24,15 @@ pub(crate) struct Options {
     /// Print one JSON object and nothing else on standard output.
     #[arg(long)]
     json: bool,
+    /// Of `sandbox`: measure in this engine only (may be given more than once).
+    #[arg(long, value_name = "ENGINE")]
+    engine: Vec<String>,
+    /// Of `sandbox`: measure this program only (may be given more than once).
+    #[arg(long, value_name = "PROGRAM")]
+    only: Vec<String>,
+    /// Of `sandbox`: pairs of runs that a ratio is made from.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=101))]
+    pairs: u32,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -31,6 +42,8 @@ enum Bench {
     Relay,
     /// Size of the wasm node, time to ready and overhead of a task in Chromium.
     Node,
+    /// What admission costs real programs in Chromium, Firefox and wasmtime.
+    Sandbox,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -40,9 +53,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let figures = match options.name {
         Bench::Relay => relay()?,
         Bench::Node => node()?,
+        Bench::Sandbox => sandbox::run(options)?,
     };
     if options.json {
         println!("{}", Value::Object(figures));
+    } else if matches!(options.name, Bench::Sandbox) {
+        ui::line(sandbox::table(&figures).trim_end());
     } else {
         let mut rows = Vec::new();
         flatten("", &figures, &mut rows);
@@ -70,7 +86,7 @@ fn relay() -> Result<Map<String, Value>> {
     cargo::step("Build relay and swarm (release)", &arguments, BUILD)?;
     let mut bench = command(build::program_in("release", "grid-bench-relay")?);
     bench.arg("--relay").arg(build::program_in("release", "grid-relay")?);
-    measure("Measure the relay", &mut bench)
+    measure("Measure the relay", &mut bench, RUN)
 }
 
 fn node() -> Result<Map<String, Value>> {
@@ -83,17 +99,17 @@ fn node() -> Result<Map<String, Value>> {
     figures.insert("wasm_bytes_brotli".to_owned(), json!(sizes.brotli));
     let mut bench = command("node");
     bench.arg("tests/browser/bench.mjs").arg("--ext").arg(ext::folder());
-    figures.extend(measure("Measure the node in Chromium", &mut bench)?);
+    figures.extend(measure("Measure the node in Chromium", &mut bench, RUN)?);
     Ok(figures)
 }
 
 /// Runs a benchmark; its figures are the last line that is a JSON object.
-fn measure(title: &str, bench: &mut Command) -> Result<Map<String, Value>> {
+fn measure(title: &str, bench: &mut Command, limit: Duration) -> Result<Map<String, Value>> {
     let mut step = Step::start(title);
     let mut figures = None;
     let mut seen = Vec::new();
     let status =
-        stream(bench, RUN, |line| match serde_json::from_str::<Map<String, Value>>(line) {
+        stream(bench, limit, |line| match serde_json::from_str::<Map<String, Value>>(line) {
             Ok(object) => figures = Some(object),
             Err(_) => {
                 step.progress(line);

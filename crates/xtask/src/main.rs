@@ -6,7 +6,9 @@ mod cargo;
 mod demo;
 mod ext;
 mod process;
+mod programs;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod ui;
@@ -38,8 +40,10 @@ enum Task {
     Demo(demo::Options),
     /// Run every test, browsers included.
     Test(test::Options),
-    /// Measure the relay or the node.
+    /// Measure the relay, the node or the sandbox.
     Bench(bench::Options),
+    /// Compare the engines for hours, on modules that no test has seen.
+    Soak(soak::Options),
     /// Check what ARCHITECTURE.md promises about the sources.
     Tidy,
 }
@@ -64,6 +68,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),
+        Task::Soak(options) => soak::run(&options),
         Task::Tidy => tidy::run(),
     }
 }

@@ -33,11 +33,16 @@ struct Package {
     present: fn() -> bool,
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 6] = [
     Package {
         name: "chromium",
         gives: "Chromium (or CHROMIUM=/path/to/it)",
         present: || chromium().is_some(),
+    },
+    Package {
+        name: "firefox-esr",
+        gives: "Firefox (or FIREFOX=/path/to/it)",
+        present: || firefox().is_some(),
     },
     Package { name: "clang", gives: "clang", present: || on_path("clang").is_some() },
     Package { name: "lld", gives: "wasm-ld", present: || on_path("wasm-ld").is_some() },
@@ -58,6 +63,14 @@ pub(crate) fn chromium() -> Option<PathBuf> {
     match std::env::var_os("CHROMIUM") {
         Some(path) => Some(PathBuf::from(path)),
         None => on_path("chromium"),
+    }
+}
+
+/// The same of Firefox.
+pub(crate) fn firefox() -> Option<PathBuf> {
+    match std::env::var_os("FIREFOX") {
+        Some(path) => Some(PathBuf::from(path)),
+        None => on_path("firefox").or_else(|| on_path("firefox-esr")),
     }
 }
 
@@ -83,10 +96,12 @@ fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 fn debian_packages() -> Result<()> {
-    if let Some(path) = std::env::var_os("CHROMIUM")
-        && !Path::new(&path).is_file()
-    {
-        bail!("CHROMIUM names {}, which is no file", path.display());
+    for variable in ["CHROMIUM", "FIREFOX"] {
+        if let Some(path) = std::env::var_os(variable)
+            && !Path::new(&path).is_file()
+        {
+            bail!("{variable} names {}, which is no file", path.display());
+        }
     }
     let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !(package.present)()).collect();
     if missing.is_empty() {
@@ -98,8 +113,8 @@ fn debian_packages() -> Result<()> {
             missing.iter().map(|package| format!("  - {}", package.gives)).collect();
         bail!(
             "this is not Debian 12, so please install yourself:\n{}\n\
-             The variable CHROMIUM names the browser to use, where it is not `chromium` on \
-             the path; FIREFOX will do the same once there are tests in it.",
+             The variables CHROMIUM and FIREFOX name the browsers to use, where they are not \
+             on the path.",
             list.join("\n")
         );
     }

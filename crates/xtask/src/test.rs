@@ -30,6 +30,7 @@ enum Layer {
     Unit,
     Relay,
     Examples,
+    Engines,
     Browser,
 }
 
@@ -46,7 +47,7 @@ const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)
 }
 
-const LAYERS: [LayerInfo; 6] = [
+const LAYERS: [LayerInfo; 7] = [
     LayerInfo {
         layer: Layer::Tidy,
         name: "tidy",
@@ -78,9 +79,16 @@ const LAYERS: [LayerInfo; 6] = [
     LayerInfo {
         layer: Layer::Examples,
         name: "examples",
-        checks: "each example's module against its native build",
+        checks: "each example's module against its native build; the programs, natively",
         limit: minutes(15),
         run: layers::examples,
+    },
+    LayerInfo {
+        layer: Layer::Engines,
+        name: "engines",
+        checks: "Chromium and Firefox against wasmtime: programs, core tests, random modules",
+        limit: minutes(15),
+        run: layers::engines,
     },
     LayerInfo {
         layer: Layer::Browser,

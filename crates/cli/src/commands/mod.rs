@@ -1,6 +1,9 @@
 //! One module for each command.
 
+pub(crate) mod audit;
 pub(crate) mod login;
+pub(crate) mod node;
+pub(crate) mod prove;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod submit;

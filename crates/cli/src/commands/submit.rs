@@ -23,6 +23,7 @@ pub(crate) async fn submit(global: &Global, args: &SubmitArgs) -> Result<Exit, F
     let mut job = tasks::job(module.source, &args.task)?;
     tasks::check_memory(&job, module.memory_pages)?;
     job.budget = args.budget.map(|budget| budget.0);
+    job.error_ppb = args.error_rate;
     let file = args.module.file_name().unwrap_or_default().to_string_lossy();
     job.name = args.name.clone().unwrap_or_else(|| file.chars().take(200).collect());
     let session = Session::open(global)?;

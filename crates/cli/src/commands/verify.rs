@@ -18,6 +18,9 @@ const MAX_RECEIPT: u64 = 1 << 20;
 pub(crate) fn verify(global: &Global, args: &VerifyArgs) -> Result<Exit, Failure> {
     let bytes = read_bounded(&args.receipt, MAX_RECEIPT)
         .map_err(|error| Failure::file("read the receipt", &args.receipt, &error))?;
+    if is_proof(&bytes) {
+        return proof(global, args, &bytes);
+    }
     let file = ReceiptFile::decode(&bytes)?;
     let source = args.module.as_deref().map(tasks::read_module).transpose()?;
     let input = input(args)?;
@@ -51,6 +54,37 @@ pub(crate) fn verify(global: &Global, args: &VerifyArgs) -> Result<Exit, Failure
     report.steps.extend(again(global, &file, source.as_deref(), input)?);
     print(global, &file, &report)?;
     Ok(if report.passed() { Exit::Ok } else { Exit::NotVerified })
+}
+
+/// Is this what `grid prove` wrote?
+fn is_proof(bytes: &[u8]) -> bool {
+    let value: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
+    value.is_ok_and(|value| value.get("grid_proof").is_some())
+}
+
+/// Checks a proof file.
+fn proof(global: &Global, args: &VerifyArgs, bytes: &[u8]) -> Result<Exit, Failure> {
+    let relay = match args.relay_key {
+        Some(key) => Some(key),
+        None => Config::load()?.relay_key,
+    };
+    let report = grid_audit::proof::check(bytes, relay.as_ref());
+    if global.json {
+        ui::line(serde_json::json!({ "ok": report.proven.is_some(), "proof": report }).to_string())?;
+    } else {
+        for step in &report.steps {
+            let mark = ui::mark(if step.ok { Mark::Passed } else { Mark::Failed });
+            ui::line(format!("{mark} {:<18} {}", step.name, ui::inline(&step.why)))?;
+        }
+        if let Some(proven) = &report.proven {
+            ui::line(format!("Task     {} of job {}", proven.index, proven.job))?;
+            ui::line(format!("Spec     {}", proven.spec))?;
+            let ending = ui::reason(proven.reason, proven.exit_code);
+            ui::line(format!("Result   {ending}, {} fuel", quantity::fuel(proven.fuel)))?;
+            ui::line(format!("Output   {}", proven.output))?;
+        }
+    }
+    Ok(if report.proven.is_some() { Exit::Ok } else { Exit::NotVerified })
 }
 
 fn replace(report: &mut Report, step: Step) {

@@ -1,7 +1,7 @@
 //! Results that node and relay really signed, true or not.
 
 use base64::Engine as _;
-use grid_protocol::api::TaskResult;
+use grid_protocol::api::{ResultStanding, TaskResult};
 use grid_protocol::{Ack, Digest, ExitReason, Files, LeaseId, ReceiptBody, Side, SigningKey, Spec};
 
 pub(crate) fn relay() -> SigningKey {
@@ -32,12 +32,21 @@ pub(crate) fn result(name: &str, spec: &Spec, output: &Files, fuel: u64) -> Task
     };
     let receipt = body.sign(&node);
     let digest = Digest::of(&receipt.body.encode());
-    let ack = Ack { receipt: digest, lease: receipt.body.lease, seq: 9 };
+    let ack = Ack {
+        receipt: digest,
+        lease: receipt.body.lease,
+        seq: 9,
+        salt: Digest::ZERO,
+        size: 9,
+        root: Digest::ZERO,
+    };
     TaskResult {
         seq: 9,
         index: 0,
         name: name.into(),
         spec: spec.clone(),
+        standing: ResultStanding::Canonical,
+        quorum: Vec::new(),
         receipt,
         ack_signature: relay().sign(&ack.encode()),
         ack,

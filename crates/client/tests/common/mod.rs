@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
-use grid_protocol::api::{JobInfo, JobState, TaskResult};
+use grid_protocol::api::{JobInfo, JobState, ResultStanding, TaskResult};
 use grid_protocol::{
     Ack, Digest, ExitReason, Files, JobId, LeaseId, ReceiptBody, Runtime, Side, SigningKey, Spec,
 };
@@ -139,6 +139,8 @@ pub(crate) fn job(state: JobState) -> JobInfo {
         done: 0,
         failed: 0,
         leased: 0,
+        provisional: 0,
+        error_ppb: 100_000,
         budget: 0,
         spent: 0,
     }
@@ -187,10 +189,25 @@ pub(crate) fn body() -> ReceiptBody {
 pub(crate) fn result(seq: u64, index: u32, spec: Spec, body: ReceiptBody) -> TaskResult {
     let receipt = body.sign(&node_key());
     let digest = Digest::of(&receipt.body.encode());
-    let ack = Ack { receipt: digest, lease: receipt.body.lease, seq };
+    let (salt, root) = (Digest::ZERO, Digest::ZERO);
+    let ack = Ack { receipt: digest, lease: receipt.body.lease, seq, salt, size: seq, root };
     let ack_signature = relay_key().sign(&ack.encode());
     let (name, output) = (format!("task {index}"), None);
-    TaskResult { seq, index, name, spec, receipt, ack, ack_signature, output, hint: None }
+    let standing = ResultStanding::Canonical;
+    let quorum = Vec::new();
+    TaskResult {
+        seq,
+        index,
+        name,
+        spec,
+        standing,
+        receipt,
+        ack,
+        ack_signature,
+        quorum,
+        output,
+        hint: None,
+    }
 }
 
 /// A result line of the stream.

@@ -3,6 +3,8 @@
 mod differential;
 mod fuel;
 mod hostile;
+mod libc;
+mod spec;
 
 use crate::{Engine, EngineError, Module};
 use grid_protocol::{Digest, ExitReason, Files, Runtime, Spec};

@@ -266,12 +266,12 @@ impl Bench {
                     true => Digest::ZERO,
                     false => self.receipts.get(&lease).copied().unwrap_or(Digest::ZERO),
                 };
-                let ack = Ack { receipt, lease, seq: 1 };
+                let ack = Ack { receipt, lease, seq: 1, salt: Digest::ZERO, size: 1, root: Digest::ZERO };
                 let mut signature = relay_key(self.relay).sign(&ack.encode());
                 if has("signature=wrong") {
                     signature = Signature([3; 64]);
                 }
-                self.message(ToNode::Ack { receipt, lease, seq: 1, signature })
+                self.message(ToNode::of_ack(&ack, signature))
             }
             "rejected" => self.message(ToNode::Rejected {
                 lease: lease(rest[0]),

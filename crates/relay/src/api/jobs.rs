@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use bytes::Bytes;
-use grid_protocol::api::{JobInfo, JobState, NewJob, TaskInfo, TaskState};
+use grid_protocol::api::{DEFAULT_ERROR_PPB, JobInfo, JobState, NewJob, TaskInfo, TaskState};
 use grid_protocol::{Digest, Files, JobId, Side, limits};
 use grid_scheduler::Task;
 use std::sync::Arc;
@@ -46,13 +46,19 @@ pub(crate) async fn submit(
     let (tasks, bodies) = inputs(&shared, owner.id, tasks).await?;
     let spec = job.spec(module.admitted, module.admission, Digest::ZERO);
     spec.check().map_err(|error| Code::BadSpec.because(error.to_string()))?;
+    let error_ppb = job.error_ppb.unwrap_or(DEFAULT_ERROR_PPB);
+    if !(1..=1_000_000_000).contains(&error_ppb) {
+        return Err(Code::BadRequest.because("`error_ppb` is 1 to 1000000000, in 10^-9"));
+    }
     // Kept as they are now: another version may have other defaults.
+    job.error_ppb = Some(error_ppb);
     job.fuel = Some(spec.fuel);
     job.memory_pages = Some(spec.memory_pages);
     job.output_bytes = Some(spec.output_bytes);
     let budget = match job.budget {
         Some(budget) => budget,
-        None => spec.fuel.saturating_mul(tasks.len() as u64),
+        // Most tasks are run by one node; new nodes' are run by two or more.
+        None => spec.fuel.saturating_mul(2 * tasks.len() as u64),
     };
     if budget < spec.fuel {
         return Err(Code::BudgetTooSmall.because(format!(
@@ -72,6 +78,8 @@ pub(crate) async fn submit(
         admission: module.admission,
         module_bytes: module.admitted_bytes as u32,
         budget,
+        fuel: spec.fuel,
+        error_ppb,
         tasks,
         bodies,
     };
@@ -84,7 +92,9 @@ pub(crate) async fn submit(
         tasks: row.tasks.len() as u64,
         done: 0,
         failed: 0,
+        provisional: 0,
         leased: 0,
+        error_ppb,
         budget,
         spent: 0,
     };
@@ -224,6 +234,7 @@ pub(crate) async fn tasks(
         let state = match task.result {
             Some(_) => TaskState::Done,
             None if state != JobState::Running => TaskState::Dropped,
+            None if task.voted => TaskState::Provisional,
             None if leased => TaskState::Leased,
             None => TaskState::Waiting,
         };

@@ -5,6 +5,7 @@ mod blobs;
 mod body;
 mod jobs;
 mod modules;
+mod nodes;
 mod public;
 mod results;
 
@@ -43,6 +44,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/jobs/{id}/tasks/{index}/output", get(results::output))
         .route("/v1/account", get(public::account))
         .route("/v1/node", get(socket::upgrade))
+        .route("/v1/nodes/{key}", get(nodes::standing))
         .route("/v1/network", get(public::network))
         .route("/v1/network/live", get(public::live))
         .route("/healthz", get(public::health))
@@ -50,6 +52,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(public::page))
         .route("/status.js", get(public::script))
         .route("/style.css", get(public::style))
+        .merge(crate::log::router())
         .fallback(|| async { AppError::not_found() })
         .method_not_allowed_fallback(|| async {
             Code::MethodNotAllowed.because("this address doesn't take this method")

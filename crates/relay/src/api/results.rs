@@ -6,7 +6,7 @@ use super::jobs::job;
 use super::{Id, OCTETS};
 use crate::error::{AppError, Code};
 use crate::state::Shared;
-use crate::store::{JobRow, StoreError, rows};
+use crate::store::{JobRow, StoreError, results, rows};
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{Uri, header};
@@ -30,24 +30,27 @@ struct Asked {
     after: u64,
     #[serde(default)]
     follow: bool,
+    #[serde(default)]
+    provisional: bool,
 }
 
-/// `GET /v1/jobs/{id}/results?after=SEQ&follow=true`
+/// `GET /v1/jobs/{id}/results?after=SEQ&follow=true&provisional=true`
 pub(crate) async fn results(
     State(shared): State<Arc<Shared>>,
     Owner(owner): Owner,
     Id(id): Id<JobId>,
     uri: Uri,
 ) -> Result<Response, AppError> {
-    let Query(asked) = Query::<Asked>::try_from_uri(&uri)
-        .map_err(|_| Code::BadRequest.because("the query may hold `after` and `follow`"))?;
+    let Query(asked) = Query::<Asked>::try_from_uri(&uri).map_err(|_| {
+        Code::BadRequest.because("the query may hold `after`, `follow` and `provisional`")
+    })?;
     let job = Arc::new(job(&shared, owner.id, id).await?);
     let lines = async_stream::stream! {
         let mut after = asked.after;
         loop {
             // Watched before it is read: what comes in between is seen.
             let watched = shared.core().job(id).map(|job| job.changed.subscribe());
-            let page = match page(&shared, &job, after).await {
+            let page = match page(&shared, &job, after, asked.provisional).await {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::error!(%error, job = %id, "results can't be read");
@@ -93,21 +96,26 @@ struct Page {
     over: bool,
 }
 
-async fn page(shared: &Shared, job: &Arc<JobRow>, after: u64) -> Result<Page, StoreError> {
-    let job = job.clone();
+async fn page(
+    shared: &Arc<Shared>,
+    job: &Arc<JobRow>,
+    after: u64,
+    provisional: bool,
+) -> Result<Page, StoreError> {
+    let (job, acking) = (job.clone(), shared.clone());
     let read = move |db: &rusqlite::Connection| {
         // The state first: when the job is over, no result follows what is read
         // after this.
         let over = rows::job_state_of(db, &job)? != JobState::Running;
-        let (results, more) = rows::results(db, &job, after, PAGE)?;
-        let (mut lines, mut last) = (Vec::new(), after);
-        for result in results {
-            let result = result.into_result(&job);
-            last = result.seq;
+        let found = results::results(db, &job, after, PAGE, provisional)?;
+        let mut lines = Vec::new();
+        for result in found.rows {
+            let ack = |receipt, lease, seq| acking.log.ack(receipt, lease, seq);
+            let result = result.into_result(&job, ack);
             serde_json::to_writer(&mut lines, &result).map_err(|_| StoreError::Row("a result"))?;
             lines.push(b'\n');
         }
-        Ok(Page { lines: lines.into(), last, more, over })
+        Ok(Page { lines: lines.into(), last: found.last, more: found.more, over })
     };
     shared.reads.run(read).await
 }

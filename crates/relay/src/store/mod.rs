@@ -7,21 +7,25 @@
 
 mod blobs;
 mod check;
-mod entry;
 mod reads;
+pub(crate) mod results;
 pub(crate) mod rows;
 mod sqlite;
+mod votes;
 
 pub use blobs::{BlobError, Blobs};
 pub use check::{CheckError, CheckReport, check};
-pub use entry::{Entry, EntryError, Kind, Movement};
+pub use grid_protocol::entry::{Entry, EntryError, Kind, Movement};
 pub use reads::Reads;
-pub use rows::{JobRow, OwnerRow, ResultRow, TaskRow};
+pub use results::ResultRow;
+pub use rows::{DecisionRow, JobRow, OwnerRow, TaskRow, VoteRow};
 pub use sqlite::SqliteStore;
+pub(crate) use sqlite::owner_tag;
 
 use bytes::Bytes;
 use grid_protocol::api::{JobState, ModuleInfo};
-use grid_protocol::{Delegation, Digest, JobId, LeaseId, PublicKey, Receipt, Signature};
+use grid_protocol::entry::DRAW_PROOF;
+use grid_protocol::{Delegation, Digest, JobId, LeaseId, PublicKey, Receipt};
 use thiserror::Error;
 
 /// Why the store could not do what was asked.
@@ -53,10 +57,10 @@ pub trait Store: Send {
     /// When it returns `Err`, or the process dies inside, either none or all
     /// of them are durable, and which is not known. Applying the same writes
     /// again is right in both cases: one that holds already is recognised by
-    /// its own id (lease, job, key) and has the same outcome; one that was
-    /// refused is judged anew. (A node's link to an account has no id: where
-    /// one commit holds two of the same node, both may be written again, and
-    /// the last counts as before.)
+    /// its own id (lease, job, task, key; a logged entry by its bytes) and has
+    /// the same outcome; one that was refused is judged anew. (A node's link to
+    /// an account has no id: where one commit holds two of the same node, both
+    /// may be written again, and the last counts as before.)
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<Outcome>, StoreError>;
 }
 
@@ -119,8 +123,14 @@ pub enum Write {
         /// When.
         at_ms: u64,
     },
-    /// A receipt that passed every check.
+    /// A receipt that passed every check: a vote on its task.
     Accept(Box<Accept>),
+    /// A task has its canonical result.
+    Settle(Box<Settle>),
+    /// A fact that changes nothing but what is known of nodes: roster, rules,
+    /// unanswered draws, refused receipts. An entry with the same bytes is the
+    /// same fact and is written once, so two facts differ at least in time.
+    Log(Entry),
 }
 
 /// An encoded input list on its way into the store.
@@ -154,6 +164,10 @@ pub struct NewJobRow {
     pub module_bytes: u32,
     /// Fuel it reserves.
     pub budget: u64,
+    /// Fuel limit of each task.
+    pub fuel: u64,
+    /// Highest probability of a wrong canonical result, in 10^-9.
+    pub error_ppb: u32,
     /// Its tasks, in order.
     pub tasks: Vec<NewTaskRow>,
     /// Input lists that came with it.
@@ -180,12 +194,29 @@ pub struct Accept {
     pub index: u32,
     /// The receipt.
     pub receipt: Receipt,
+    /// Proof of the draw over the receipt's digest, by the relay's key.
+    pub draw: [u8; DRAW_PROOF],
     /// The encoded output list, where it is at most 64 KiB; a larger one is a
     /// durable blob.
     pub output: Option<Bytes>,
     /// What the node's engine said of a trap.
     pub hint: Option<String>,
     /// When it came.
+    pub at_ms: u64,
+}
+
+/// A decision that a task is settled, on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    /// The task's job.
+    pub job: JobId,
+    /// The task's place in it.
+    pub index: u32,
+    /// Answer of the canonical result.
+    pub answer: Digest,
+    /// Entries of all votes on the task, the canonical result's own first.
+    pub votes: Vec<u64>,
+    /// When.
     pub at_ms: u64,
 }
 
@@ -202,10 +233,13 @@ pub enum Outcome {
     Accepted {
         /// The entry's number.
         seq: u64,
-        /// The relay's signature over the Ack.
-        ack: Signature,
         /// The same receipt was accepted before.
         again: bool,
+    },
+    /// The task is settled by this entry, now or since before.
+    Settled {
+        /// The entry's number.
+        seq: u64,
         /// The job ended with it.
         job_done: bool,
     },
@@ -235,12 +269,23 @@ pub enum Refusal {
     /// The job is over.
     #[error("the job is over")]
     JobOver,
-    /// Another receipt was accepted for this lease or task.
-    #[error("another receipt was accepted for this task")]
+    /// The task is settled, or another receipt was accepted for this lease,
+    /// or from this node for this task.
+    #[error("the task is settled, or another receipt was accepted for this lease")]
     TaskDone,
+    /// The votes named are not all the votes on the task, first one that gave
+    /// the answer: decide again.
+    #[error("these are not the votes on the task")]
+    OtherVotes,
+    /// What agreeing nodes would be paid is more than the job has left.
+    #[error("the job's budget doesn't cover what the settlement pays")]
+    OverBudget,
+    /// The entry can't be logged as it is: it is of another kind, or too long.
+    #[error("not an entry to be logged as it is")]
+    NotAFact,
 }
 
-/// Rows of one accepted receipt, by its lease.
+/// A committed receipt, found by its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedRow {
     /// The lease it ended.
@@ -251,6 +296,4 @@ pub struct AcceptedRow {
     pub receipt: Digest,
     /// The entry's number.
     pub seq: u64,
-    /// The relay's signature over the Ack.
-    pub ack: Signature,
 }

@@ -37,9 +37,17 @@ impl Reads {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.ask(query).await
+    }
+
+    /// The same, for queries that have errors of their own.
+    pub(crate) async fn ask<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let _permit = self.0.permits.acquire().await;
         let inner = self.clone();
-        match tokio::task::spawn_blocking(move || inner.run_blocking(query)).await {
+        match tokio::task::spawn_blocking(move || inner.with(query)).await {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
@@ -50,6 +58,14 @@ impl Reads {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.with(query)
+    }
+
+    /// The same, for queries that have errors of their own.
+    pub(crate) fn with<T, E: From<StoreError>>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match free {
             Some(connection) => connection,

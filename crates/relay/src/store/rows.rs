@@ -1,11 +1,9 @@
 //! Rows as readers see them, and the queries that find them.
 
-use super::entry::job_state;
 use super::{AcceptedRow, Entry, OwnerId, StoreError};
-use grid_protocol::api::{JobInfo, JobState, ModuleInfo, NewJob, ReceiptInfo, TaskResult};
-use grid_protocol::{
-    Ack, Digest, JobId, LeaseId, PublicKey, Signature, Spec, UnverifiedReceipt, limits,
-};
+use grid_protocol::api::{DEFAULT_ERROR_PPB, JobInfo, JobState, ModuleInfo, NewJob, ReceiptInfo};
+use grid_protocol::entry::{DRAW_PROOF, job_state};
+use grid_protocol::{Digest, JobId, LeaseId, PublicKey, Spec, UnverifiedReceipt, limits};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// An owner.
@@ -44,13 +42,15 @@ pub struct JobRow {
     pub first_task: i64,
     /// Tasks in all.
     pub tasks: u64,
-    /// Tasks that have a result.
+    /// Tasks that have a receipt at least.
+    pub voted: u64,
+    /// Tasks that are settled.
     pub done: u64,
     /// Of those, the ones that did not end with exit code 0.
     pub failed: u64,
     /// Fuel it may use.
     pub budget: u64,
-    /// Fuel its results used.
+    /// Fuel of its results that was paid.
     pub spent: u64,
 }
 
@@ -66,7 +66,9 @@ impl JobRow {
             tasks: self.tasks,
             done: self.done,
             failed: self.failed,
+            provisional: self.voted.saturating_sub(self.done),
             leased,
+            error_ppb: self.template.error_ppb.unwrap_or(DEFAULT_ERROR_PPB),
             budget: self.budget,
             spent: self.spent,
         }
@@ -89,41 +91,38 @@ pub struct TaskRow {
     pub input: Digest,
     /// Size of its input list.
     pub input_bytes: u64,
-    /// Entry of its receipt.
+    /// Has it a receipt at least?
+    pub voted: bool,
+    /// Entry of its canonical result's receipt.
     pub result: Option<u64>,
 }
 
-/// A task's result, as stored.
+/// A receipt that was committed for a task: a vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResultRow {
-    seq: u64,
-    index: u32,
-    name: String,
-    receipt: UnverifiedReceipt,
-    ack: Signature,
-    output: Option<Vec<u8>>,
-    hint: Option<String>,
+pub struct VoteRow {
+    /// Its entry.
+    pub seq: u64,
+    /// When it came.
+    pub at_ms: u64,
+    /// The task's job.
+    pub job: JobId,
+    /// The task's place in it.
+    pub index: u32,
+    /// Proof of its draw.
+    pub draw: [u8; DRAW_PROOF],
+    /// The receipt; its signature was verified.
+    pub receipt: UnverifiedReceipt,
 }
 
-impl ResultRow {
-    /// As its owner gets it. The output travels as base64.
-    pub fn into_result(self, job: &JobRow) -> TaskResult {
-        use base64::Engine as _;
-        let receipt_digest = Digest::of(&self.receipt.body.encode());
-        TaskResult {
-            seq: self.seq,
-            index: self.index,
-            name: self.name,
-            spec: job.spec(self.receipt.body.input),
-            ack: Ack { receipt: receipt_digest, lease: self.receipt.body.lease, seq: self.seq },
-            ack_signature: self.ack,
-            receipt: self.receipt,
-            output: self
-                .output
-                .map(|bytes| base64::engine::general_purpose::STANDARD.encode(bytes)),
-            hint: self.hint,
-        }
-    }
+/// An entry that decided something about a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// Its number.
+    pub seq: u64,
+    /// The entry.
+    pub entry: Entry,
+    /// Where it settled a task: the votes that it opened, in its order.
+    pub votes: Vec<VoteRow>,
 }
 
 type Found<T> = Result<Option<T>, StoreError>;
@@ -194,7 +193,7 @@ pub(crate) fn body(db: &Connection, digest: Digest) -> Found<Vec<u8>> {
 }
 
 const JOB: &str = "SELECT row, id, created_ms, state, template, admitted, admission, module_bytes,
-    first_task, tasks, done, failed, budget, spent FROM jobs";
+    first_task, tasks, voted, done, failed, budget, spent FROM jobs";
 
 /// An owner's job.
 pub(crate) fn job(db: &Connection, owner: OwnerId, id: JobId) -> Found<JobRow> {
@@ -243,17 +242,19 @@ fn job_row(row: &Row<'_>) -> Result<JobRow, StoreError> {
         module_bytes: row.get(7)?,
         first_task: row.get(8)?,
         tasks: unsigned(row, 9)?,
-        done: unsigned(row, 10)?,
-        failed: unsigned(row, 11)?,
-        budget: unsigned(row, 12)?,
-        spent: unsigned(row, 13)?,
+        voted: unsigned(row, 10)?,
+        done: unsigned(row, 11)?,
+        failed: unsigned(row, 12)?,
+        budget: unsigned(row, 13)?,
+        spent: unsigned(row, 14)?,
     })
 }
 
 /// A job's tasks, in order.
 pub(crate) fn tasks(db: &Connection, job: &JobRow) -> Result<Vec<TaskRow>, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT id, name, input, input_bytes, result FROM tasks
+        "SELECT id, name, input, input_bytes, result,
+             EXISTS (SELECT 1 FROM votes WHERE task = id) FROM tasks
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
     )?;
     let rows = query.query_map([job.first_task, job.first_task + job.tasks as i64], |row| {
@@ -263,12 +264,14 @@ pub(crate) fn tasks(db: &Connection, job: &JobRow) -> Result<Vec<TaskRow>, Store
             input: Digest(row.get(2)?),
             input_bytes: unsigned(row, 3)?,
             result: row.get::<_, Option<i64>>(4)?.map(|seq| seq as u64),
+            voted: row.get(5)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Digest and, where it is at most 64 KiB, bytes of a task's output list.
+/// Digest and, where it is at most 64 KiB, bytes of a task's output list: of
+/// the canonical result, or else of the first receipt.
 pub(crate) fn output(
     db: &Connection,
     job: &JobRow,
@@ -278,76 +281,119 @@ pub(crate) fn output(
         return Ok(None);
     }
     let mut query = db.prepare_cached(
-        "SELECT entries.kind, entries.bytes, outputs.bytes FROM tasks
-         JOIN entries ON entries.seq = tasks.result
-         LEFT JOIN outputs ON outputs.seq = tasks.result WHERE tasks.id = ?1",
+        "SELECT coalesce(result, (SELECT min(seq) FROM votes WHERE task = id))
+         FROM tasks WHERE id = ?1",
     )?;
-    let found = query
-        .query_row([job.first_task + i64::from(index)], |row| {
-            Ok((row.get::<_, u8>(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let Some((kind, entry, bytes)) = found else { return Ok(None) };
-    let (_, _, receipt) = as_receipt(kind, &entry)?;
-    Ok(Some((receipt.body.output, bytes)))
+    let task = job.first_task + i64::from(index);
+    let seq = query.query_row([task], |row| row.get::<_, Option<i64>>(0)).optional()?.flatten();
+    let Some(seq) = seq else { return Ok(None) };
+    let vote = receipt(db, seq as u64)?;
+    Ok(Some((vote.receipt.body.output, inline_output(db, vote.seq)?)))
 }
 
-/// A job's results after entry `after`, in order of arrival: at most `limit`,
-/// and no more once their outputs are a mebibyte together. Says whether it
-/// stopped there.
-pub(crate) fn results(
-    db: &Connection,
-    job: &JobRow,
-    after: u64,
-    limit: usize,
-) -> Result<(Vec<ResultRow>, bool), StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT results.seq, results.ack, entries.kind, entries.bytes, outputs.bytes
-         FROM results JOIN entries ON entries.seq = results.seq
-         LEFT JOIN outputs ON outputs.seq = results.seq
-         WHERE results.job = ?1 AND results.seq > ?2 ORDER BY results.seq LIMIT ?3",
-    )?;
-    let mut task = db.prepare_cached("SELECT name, hint FROM tasks WHERE id = ?1")?;
-    let after = i64::try_from(after).unwrap_or(i64::MAX);
-    let mut rows = query.query(params![job.row, after, limit as i64])?;
-    let (mut results, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let entry: Vec<u8> = row.get(3)?;
-        let (_, index, receipt) = as_receipt(row.get(2)?, &entry)?;
-        let output: Option<Vec<u8>> = row.get(4)?;
-        let (name, hint) = task
-            .query_row([job.first_task + i64::from(index)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        bytes += output.as_ref().map_or(0, Vec::len);
-        let ack = Signature(row.get(1)?);
-        results.push(ResultRow { seq: unsigned(row, 0)?, index, name, receipt, ack, output, hint });
-        if bytes > 1 << 20 || results.len() == limit {
-            return Ok((results, true));
-        }
-    }
-    Ok((results, false))
+/// The output list that came with a receipt, where it is at most 64 KiB.
+pub(super) fn inline_output(db: &Connection, receipt: u64) -> Found<Vec<u8>> {
+    let mut query = db.prepare_cached("SELECT bytes FROM outputs WHERE seq = ?1")?;
+    Ok(query.query_row([receipt as i64], |row| row.get(0)).optional()?)
 }
 
 /// The receipt that ended a lease.
 pub(crate) fn accepted_by_lease(db: &Connection, lease: LeaseId) -> Found<AcceptedRow> {
-    let mut query = db.prepare_cached(
-        "SELECT entries.seq, entries.kind, entries.bytes, results.ack FROM leases
-         JOIN entries ON entries.seq = leases.seq
-         JOIN results ON results.job = leases.job AND results.seq = leases.seq
-         WHERE leases.lease = ?1",
-    )?;
-    let found = query
-        .query_row([lease.0], |row| {
-            Ok((unsigned(row, 0)?, row.get::<_, u8>(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?))
-        })
-        .optional()?;
-    let Some((seq, kind, entry, ack)) = found else { return Ok(None) };
-    let (_, _, receipt) = as_receipt(kind, &entry)?;
-    let digest = Digest::of(&receipt.body.encode());
-    let ack = Signature(ack);
-    Ok(Some(AcceptedRow { lease, node: receipt.body.node, receipt: digest, seq, ack }))
+    let mut query = db.prepare_cached("SELECT seq FROM leases WHERE lease = ?1")?;
+    let Some(seq) = query.query_row([lease.0], |row| unsigned(row, 0)).optional()? else {
+        return Ok(None);
+    };
+    let body = receipt(db, seq)?.receipt.body;
+    let receipt = Digest::of(&body.encode());
+    Ok(Some(AcceptedRow { lease, node: body.node, receipt, seq }))
 }
 
-/// Fuel and number of a node's accepted receipts.
+/// The votes on tasks of a job that are not settled, in order of the log.
+pub(crate) fn open_votes(db: &Connection, job: &JobRow) -> Result<Vec<VoteRow>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT votes.seq FROM votes JOIN tasks ON tasks.id = votes.task
+         WHERE task >= ?1 AND task < ?2 AND settled IS NULL ORDER BY votes.seq",
+    )?;
+    let tasks = [job.first_task, job.first_task + job.tasks as i64];
+    let seqs = query.query_map(tasks, |row| unsigned(row, 0))?;
+    seqs.map(|seq| receipt(db, seq?)).collect()
+}
+
+/// The entry with this number.
+pub(crate) fn entry(db: &Connection, seq: u64) -> Found<Entry> {
+    let mut query = db.prepare_cached("SELECT kind, bytes FROM entries WHERE seq = ?1")?;
+    let found = query
+        .query_row([seq as i64], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, Vec<u8>>(1)?)))
+        .optional()?;
+    found.map(|(kind, bytes)| Ok(Entry::decode(kind, &bytes)?)).transpose()
+}
+
+/// Entries from `first` on, in order, until `each` says that it has enough.
+/// Fails where one is missing.
+pub(crate) fn entries(
+    db: &Connection,
+    first: u64,
+    mut each: impl FnMut(u64, Entry) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let mut query =
+        db.prepare_cached("SELECT seq, kind, bytes FROM entries WHERE seq >= ?1 ORDER BY seq")?;
+    let mut rows = query.query([first as i64])?;
+    let mut next = first;
+    while let Some(row) = rows.next()? {
+        let seq = unsigned(row, 0)?;
+        if seq != next {
+            return Err(StoreError::Row("a gap between entries"));
+        }
+        next += 1;
+        let kind: u8 = row.get(1)?;
+        let entry = Entry::decode(kind, row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        if !each(seq, entry)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How many entries there are.
+pub(crate) fn last_entry(db: &Connection) -> Result<u64, StoreError> {
+    let mut query = db.prepare_cached("SELECT coalesce(max(seq), 0) FROM entries")?;
+    Ok(query.query_row([], |row| unsigned(row, 0))?)
+}
+
+/// The last entries that decided something about a node, newest first.
+pub(crate) fn decisions(
+    db: &Connection,
+    node: PublicKey,
+    limit: usize,
+) -> Result<Vec<DecisionRow>, StoreError> {
+    let mut query =
+        db.prepare_cached("SELECT seq FROM decisions WHERE node = ?1 ORDER BY seq DESC LIMIT ?2")?;
+    let seqs = query.query_map(params![node.0, limit as i64], |row| unsigned(row, 0))?;
+    seqs.map(|seq| {
+        let seq = seq?;
+        let entry = entry(db, seq)?.ok_or(StoreError::Row("a decision without its entry"))?;
+        let votes = match &entry {
+            Entry::Settled { votes, .. } => {
+                votes.iter().map(|seq| receipt(db, *seq)).collect::<Result<_, _>>()?
+            }
+            _ => Vec::new(),
+        };
+        Ok(DecisionRow { seq, entry, votes })
+    })
+    .collect()
+}
+
+/// The receipt that this entry committed.
+pub(crate) fn receipt(db: &Connection, seq: u64) -> Result<VoteRow, StoreError> {
+    match entry(db, seq)? {
+        Some(Entry::Receipt { at_ms, job, index, draw, receipt }) => {
+            Ok(VoteRow { seq, at_ms, job, index, draw, receipt })
+        }
+        _ => Err(StoreError::Row("a receipt's entry")),
+    }
+}
+
+/// Fuel and number of a node's receipts that agree with canonical results.
 pub(crate) fn node_totals(db: &Connection, node: PublicKey) -> Result<(u64, u64), StoreError> {
     let mut query = db.prepare_cached("SELECT fuel, tasks FROM nodes WHERE key = ?1")?;
     let found = query.query_row([node.0], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)));
@@ -361,25 +407,31 @@ pub(crate) fn node_account(db: &Connection, node: PublicKey) -> Found<PublicKey>
     Ok(found.flatten().map(PublicKey))
 }
 
-/// Fuel and number of all accepted receipts.
+/// Fuel and number of all receipts that agree with canonical results.
 pub(crate) fn totals(db: &Connection) -> Result<(u64, u64), StoreError> {
     let mut query =
         db.prepare_cached("SELECT coalesce(sum(fuel), 0), coalesce(sum(tasks), 0) FROM nodes")?;
     Ok(query.query_row([], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?)
 }
 
-/// The last accepted receipts, newest first.
+/// The last receipts that were opened, newest first.
 pub(crate) fn recent(db: &Connection, limit: usize) -> Result<Vec<ReceiptInfo>, StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT seq, kind, bytes FROM entries WHERE kind = 1 ORDER BY seq DESC LIMIT ?1",
-    )?;
-    let mut rows = query.query([limit as i64])?;
+    let mut query =
+        db.prepare_cached("SELECT bytes FROM entries WHERE kind = 2 ORDER BY seq DESC")?;
+    let mut rows = query.query([])?;
     let mut recent = Vec::new();
-    while let Some(row) = rows.next()? {
-        let entry: Vec<u8> = row.get(2)?;
-        let (at_ms, _, receipt) = as_receipt(row.get(1)?, &entry)?;
-        recent.push(receipt_info(unsigned(row, 0)?, at_ms, &receipt));
+    while recent.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let bytes: Vec<u8> = row.get(0)?;
+        if let Entry::Settled { votes, .. } = Entry::decode(2, &bytes)? {
+            for seq in votes {
+                let vote = receipt(db, seq)?;
+                recent.push(receipt_info(vote.seq, vote.at_ms, &vote.receipt));
+            }
+        }
     }
+    recent.truncate(limit);
     Ok(recent)
 }
 
@@ -402,18 +454,8 @@ pub(crate) fn is_referred(db: &Connection, digest: Digest) -> Result<bool, Store
     Ok(query.exists([digest.0])?)
 }
 
-pub(crate) fn as_receipt(
-    kind: u8,
-    bytes: &[u8],
-) -> Result<(u64, u32, UnverifiedReceipt), StoreError> {
-    match Entry::decode(kind, bytes)? {
-        Entry::Receipt { at_ms, index, receipt, .. } => Ok((at_ms, index, receipt)),
-        _ => Err(StoreError::Row("a receipt's entry")),
-    }
-}
-
 /// Counts and fuel are stored as SQLite's signed integers.
-fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(at)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, number))
 }

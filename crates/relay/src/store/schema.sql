@@ -1,4 +1,4 @@
--- Version 1. Entries are the facts; tables marked "derived" are functions of
+-- Version 2. Entries are the facts; tables marked "derived" are functions of
 -- them (store/check.rs rebuilds and compares). The others hold what tasks are
 -- made of: no counts, no money.
 
@@ -12,6 +12,7 @@ CREATE TABLE entries (
 CREATE TABLE owners (
     id       INTEGER PRIMARY KEY,   -- in order of their first entry
     name     TEXT NOT NULL UNIQUE,
+    tag      BLOB NOT NULL UNIQUE,  -- what entries call it
     balance  INTEGER NOT NULL       -- fuel not reserved by a job
 ) STRICT;
 
@@ -26,27 +27,47 @@ CREATE INDEX keys_by_owner ON keys (owner);
 -- Derived.
 CREATE TABLE nodes (
     key     BLOB PRIMARY KEY,
-    fuel    INTEGER NOT NULL,   -- of its accepted receipts
-    tasks   INTEGER NOT NULL,   -- accepted receipts
+    fuel    INTEGER NOT NULL,   -- of its receipts that agree with canonical results
+    tasks   INTEGER NOT NULL,   -- those receipts
     account BLOB                -- whose it is, if linked
 ) STRICT, WITHOUT ROWID;
 
 -- Derived: the receipt that ended a lease.
 CREATE TABLE leases (
     lease BLOB PRIMARY KEY,
-    seq   INTEGER NOT NULL,
-    job   INTEGER NOT NULL
+    seq   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Derived: a job's results in order of arrival.
+-- Derived, but for the hint: the receipts on a task.
+CREATE TABLE votes (
+    task INTEGER NOT NULL,
+    seq  INTEGER NOT NULL,
+    hint TEXT,                  -- unsigned, from the node
+    PRIMARY KEY (task, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Derived: what owners are told of a job, in order.
 CREATE TABLE results (
-    job INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    ack BLOB NOT NULL,          -- the relay's signature over the Ack
-    PRIMARY KEY (job, seq)
+    job   INTEGER NOT NULL,
+    final INTEGER NOT NULL,     -- 0: seq is a receipt; 1: seq settled a task
+    seq   INTEGER NOT NULL,
+    PRIMARY KEY (job, final, seq)
 ) STRICT, WITHOUT ROWID;
 
--- state, done, failed, budget and spent are derived.
+-- Derived: entries that decided something about a node.
+CREATE TABLE decisions (
+    node BLOB NOT NULL,
+    seq  INTEGER NOT NULL,
+    PRIMARY KEY (node, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Derived: facts that were logged as they are, by SHA-256 of kind and bytes.
+CREATE TABLE facts (
+    digest BLOB PRIMARY KEY,
+    seq    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- state, tasks, voted, done, failed, budget and spent are derived.
 CREATE TABLE jobs (
     row        INTEGER PRIMARY KEY,
     id         BLOB NOT NULL UNIQUE,
@@ -59,7 +80,8 @@ CREATE TABLE jobs (
     module_bytes INTEGER NOT NULL,
     first_task INTEGER NOT NULL,   -- tasks.id of its task 0; the others follow
     tasks      INTEGER NOT NULL,
-    done       INTEGER NOT NULL,
+    voted      INTEGER NOT NULL,   -- tasks with a receipt at least
+    done       INTEGER NOT NULL,   -- tasks that are settled
     failed     INTEGER NOT NULL,
     budget     INTEGER NOT NULL,
     spent      INTEGER NOT NULL
@@ -67,14 +89,14 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_owner ON jobs (owner);
 CREATE INDEX jobs_running ON jobs (state) WHERE state = 0;
 
--- result is derived.
+-- result and settled are derived.
 CREATE TABLE tasks (
     id          INTEGER PRIMARY KEY,
     name        TEXT NOT NULL,
     input       BLOB NOT NULL,
     input_bytes INTEGER NOT NULL,
-    result      INTEGER,            -- entries.seq of its receipt
-    hint        TEXT                -- unsigned, from the node
+    result      INTEGER,            -- entries.seq of the canonical result's receipt
+    settled     INTEGER             -- entries.seq of what settled it
 ) STRICT;
 
 -- Output lists of at most 64 KiB, by the receipt that names them.

@@ -1,11 +1,10 @@
 //! [`Store`] in one SQLite database: write-ahead log, synced at each commit.
 
-use super::entry::{job_state, job_state_number};
-use super::rows::accepted_by_lease;
-use super::{Accept, Entry, Movement, NewBody, NewJobRow, Outcome, OwnerId};
+use super::{Entry, Movement, NewBody, NewJobRow, Outcome, OwnerId};
 use super::{Refusal, Store, StoreError, Write};
 use grid_protocol::api::JobState;
-use grid_protocol::{Ack, Digest, ExitReason, JobId, PublicKey, SigningKey, UnverifiedReceipt};
+use grid_protocol::entry::{OwnerTag, job_state, job_state_number};
+use grid_protocol::{Digest, JobId, PublicKey};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use rusqlite::{named_params, params};
 use std::collections::{HashMap, hash_map};
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `PRAGMA user_version` of the schema.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Most fuel an owner can have: sums stay inside SQLite's integers.
 pub(crate) const MAX_BALANCE: u64 = 1 << 62;
@@ -23,7 +22,7 @@ pub(crate) const MAX_BALANCE: u64 = 1 << 62;
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    key: SigningKey,
+    secret: Digest,
     /// `None` after a failure: what the connection believes may be wrong, so
     /// the next commit opens a new one, which recovers from the log.
     connection: Option<Connection>,
@@ -31,10 +30,10 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database, creates it when missing, recovers it after a crash.
-    /// Acks are signed with `key`.
-    pub fn open(path: &Path, key: SigningKey) -> Result<Self, StoreError> {
+    /// `secret` is the log's: it hides owners' names in entries.
+    pub fn open(path: &Path, secret: Digest) -> Result<Self, StoreError> {
         let connection = open(path)?;
-        Ok(Self { path: path.into(), key, connection: Some(connection) })
+        Ok(Self { path: path.into(), secret, connection: Some(connection) })
     }
 }
 
@@ -44,7 +43,7 @@ impl Store for SqliteStore {
             Some(connection) => connection,
             None => open(&self.path)?,
         };
-        let outcomes = commit(&mut connection, &self.key, writes)?;
+        let outcomes = commit(&mut connection, &self.secret, writes)?;
         self.connection = Some(connection);
         Ok(outcomes)
     }
@@ -76,7 +75,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 
 fn commit(
     connection: &mut Connection,
-    key: &SigningKey,
+    secret: &Digest,
     writes: &[Write],
 ) -> Result<Vec<Outcome>, StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -84,7 +83,7 @@ fn commit(
         tx.prepare_cached("SELECT max(seq) FROM entries")?.query_row([], |row| row.get(0))?;
     let mut batch = Batch {
         tx: &tx,
-        key,
+        secret,
         next: last.unwrap_or(0) as u64 + 1,
         jobs: HashMap::new(),
         nodes: HashMap::new(),
@@ -96,26 +95,37 @@ fn commit(
 }
 
 /// What one transaction adds up before it writes it.
-struct Batch<'a> {
-    tx: &'a Transaction<'a>,
-    key: &'a SigningKey,
-    next: u64,
-    jobs: HashMap<JobId, Counts>,
-    nodes: HashMap<PublicKey, (u64, u64)>,
+pub(super) struct Batch<'a> {
+    pub(super) tx: &'a Transaction<'a>,
+    secret: &'a Digest,
+    /// Number of the next entry.
+    pub(super) next: u64,
+    pub(super) jobs: HashMap<JobId, Counts>,
+    /// Fuel and tasks credited.
+    pub(super) nodes: HashMap<PublicKey, (u64, u64)>,
 }
 
 /// A job's row, as far as results change it.
 #[derive(Debug, Clone, Copy)]
-struct Counts {
-    row: i64,
-    owner: OwnerId,
-    state: JobState,
-    first_task: i64,
-    tasks: u64,
-    done: u64,
-    failed: u64,
-    budget: u64,
-    spent: u64,
+pub(super) struct Counts {
+    pub(super) row: i64,
+    pub(super) owner: OwnerId,
+    pub(super) state: JobState,
+    pub(super) first_task: i64,
+    pub(super) tasks: u64,
+    pub(super) voted: u64,
+    pub(super) done: u64,
+    pub(super) failed: u64,
+    pub(super) budget: u64,
+    pub(super) spent: u64,
+}
+
+/// What entries call an owner.
+pub(crate) fn owner_tag(secret: &Digest, name: &str) -> OwnerTag {
+    let digest = Digest::of(&[b"grid-owner-v1", &secret.0[..], name.as_bytes()].concat());
+    let mut tag = [0; 16];
+    tag.copy_from_slice(&digest.0[..16]);
+    OwnerTag(tag)
 }
 
 impl Batch<'_> {
@@ -168,11 +178,13 @@ impl Batch<'_> {
             Write::SubmitJob(job) => self.submit(job),
             Write::EndJob { job, state, at_ms } => self.end_job(*job, *state, *at_ms),
             Write::Accept(accept) => self.accept(accept),
+            Write::Settle(settle) => self.settle(settle),
+            Write::Log(entry) => self.log(entry),
         }
     }
 
     /// Appends one entry; gives back its number.
-    fn append(&mut self, entry: &Entry) -> Result<u64, StoreError> {
+    pub(super) fn append(&mut self, entry: &Entry) -> Result<u64, StoreError> {
         let seq = self.next;
         self.tx.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3)")?.execute(params![
             seq as i64,
@@ -204,9 +216,10 @@ impl Batch<'_> {
         if lives {
             return Ok(Outcome::Refused(Refusal::OwnerExists));
         }
+        let owner = owner_tag(self.secret, name);
         self.tx
-            .prepare_cached("INSERT OR IGNORE INTO owners (name, balance) VALUES (?1, 0)")?
-            .execute([name])?;
+            .prepare_cached("INSERT OR IGNORE INTO owners (name, tag, balance) VALUES (?1, ?2, 0)")?
+            .execute(params![name, owner.0])?;
         let (id, balance) = self
             .tx
             .prepare_cached("SELECT id, balance FROM owners WHERE name = ?1")?
@@ -216,19 +229,16 @@ impl Batch<'_> {
             .execute(params![hash.0, id.0])?;
         let granted = budget.min(MAX_BALANCE - balance);
         self.set_balance(id, balance + granted)?;
-        let owner = name.to_owned();
         self.append(&Entry::Key { at_ms, added: true, hash: *hash, owner })?;
-        self.move_fuel(at_ms, Movement::Grant, granted, name.to_owned())?;
+        self.move_fuel(at_ms, Movement::Grant, granted, owner)?;
         Ok(Outcome::Done)
     }
 
     fn revoke_key(&mut self, hash: &Digest, at_ms: u64) -> Result<Outcome, StoreError> {
-        let found: Option<(String, bool)> = self
+        let found = self
             .tx
-            .prepare_cached(
-                "SELECT name, live FROM keys JOIN owners ON owner = id WHERE hash = ?1",
-            )?
-            .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached("SELECT tag, live FROM keys JOIN owners ON owner = id WHERE hash = ?1")?
+            .query_row([hash.0], |row| Ok((OwnerTag(row.get(0)?), row.get::<_, bool>(1)?)))
             .optional()?;
         let Some((owner, live)) = found else {
             return Ok(Outcome::Refused(Refusal::NoSuchOwner));
@@ -247,16 +257,18 @@ impl Batch<'_> {
         at_ms: u64,
         movement: Movement,
         amount: u64,
-        owner: String,
+        owner: OwnerTag,
     ) -> Result<(), StoreError> {
         self.append(&Entry::Budget { at_ms, movement, amount, owner }).map(drop)
     }
 
-    fn owner(&self, owner: OwnerId) -> Result<(String, u64), StoreError> {
+    fn owner(&self, owner: OwnerId) -> Result<(OwnerTag, u64), StoreError> {
         let row = self
             .tx
-            .prepare_cached("SELECT name, balance FROM owners WHERE id = ?1")?
-            .query_row([owner.0], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+            .prepare_cached("SELECT tag, balance FROM owners WHERE id = ?1")?
+            .query_row([owner.0], |row| {
+                Ok((OwnerTag(row.get(0)?), row.get::<_, i64>(1)? as u64))
+            })?;
         Ok(row)
     }
 
@@ -271,7 +283,7 @@ impl Batch<'_> {
         if self.counts(job.id)?.is_some() {
             return Ok(Outcome::Submitted);
         }
-        let (name, balance) = self.owner(job.owner)?;
+        let (owner, balance) = self.owner(job.owner)?;
         let Some(left) = balance.checked_sub(job.budget) else {
             return Ok(Outcome::Refused(Refusal::BudgetTooSmall { balance }));
         };
@@ -292,9 +304,9 @@ impl Batch<'_> {
         self.tx
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, created_ms, state, template, admitted, admission,
-                     module_bytes, first_task, tasks, done, failed, budget, spent)
+                     module_bytes, first_task, tasks, voted, done, failed, budget, spent)
                  VALUES (:id, :owner, :created, 0, :template, :admitted, :admission,
-                     :module_bytes, :first_task, :tasks, 0, 0, :budget, 0)",
+                     :module_bytes, :first_task, :tasks, 0, 0, 0, :budget, 0)",
             )?
             .execute(named_params! {
                 ":id": job.id.0,
@@ -309,7 +321,13 @@ impl Batch<'_> {
                 ":budget": job.budget as i64,
             })?;
         self.set_balance(job.owner, left)?;
-        self.move_fuel(job.created_ms, Movement::Reserve(job.id), job.budget, name)?;
+        let reserve = Movement::Reserve {
+            job: job.id,
+            tasks: job.tasks.len() as u32,
+            fuel: job.fuel,
+            error_ppb: job.error_ppb,
+        };
+        self.move_fuel(job.created_ms, reserve, job.budget, owner)?;
         Ok(Outcome::Submitted)
     }
 
@@ -326,94 +344,16 @@ impl Batch<'_> {
     }
 
     /// What a job that is over left goes back to its owner.
-    fn refund(&mut self, id: JobId, counts: &Counts, at_ms: u64) -> Result<(), StoreError> {
-        let left = counts.budget.saturating_sub(counts.spent);
-        let (name, balance) = self.owner(counts.owner)?;
-        self.set_balance(counts.owner, balance + left)?;
-        self.move_fuel(at_ms, Movement::Refund(id, counts.state), left, name)
-    }
-
-    fn accept(&mut self, accept: &Accept) -> Result<Outcome, StoreError> {
-        let body = accept.receipt.body();
-        let seq = self.next as i64;
-        let counts = self.counts(accept.job)?;
-        let Some(counts) = counts.filter(|counts| u64::from(accept.index) < counts.tasks) else {
-            return Ok(Outcome::Refused(Refusal::NoSuchJob));
-        };
-        let fresh = self
-            .tx
-            .prepare_cached("INSERT OR IGNORE INTO leases VALUES (?1, ?2, ?3)")?
-            .execute(params![body.lease.0, seq, counts.row])?;
-        if fresh == 0 {
-            return Ok(match accepted_by_lease(self.tx, body.lease)? {
-                Some(row) if row.receipt == accept.receipt.digest() => Outcome::Accepted {
-                    seq: row.seq,
-                    ack: row.ack,
-                    again: true,
-                    job_done: counts.state != JobState::Running,
-                },
-                _ => Outcome::Refused(Refusal::TaskDone),
-            });
-        }
-        let refusal = if counts.state != JobState::Running {
-            Refusal::JobOver
-        } else {
-            let task = counts.first_task + i64::from(accept.index);
-            let finished = self
-                .tx
-                .prepare_cached(
-                    "UPDATE tasks SET result = ?2, hint = ?3 WHERE id = ?1 AND result IS NULL",
-                )?
-                .execute(params![task, seq, accept.hint])?;
-            if finished == 1 {
-                return self.store_accepted(accept, counts);
-            }
-            Refusal::TaskDone
-        };
-        self.tx.prepare_cached("DELETE FROM leases WHERE lease = ?1")?.execute([body.lease.0])?;
-        Ok(Outcome::Refused(refusal))
-    }
-
-    /// The rest of an acceptance, after its lease and task were claimed.
-    fn store_accepted(
+    pub(super) fn refund(
         &mut self,
-        accept: &Accept,
-        mut counts: Counts,
-    ) -> Result<Outcome, StoreError> {
-        let receipt = &accept.receipt;
-        let body = receipt.body();
-        let seq = self.append(&Entry::Receipt {
-            at_ms: accept.at_ms,
-            job: accept.job,
-            index: accept.index,
-            receipt: UnverifiedReceipt { body: body.clone(), signature: *receipt.signature() },
-        })?;
-        let ack = Ack { receipt: receipt.digest(), lease: body.lease, seq };
-        let ack = self.key.sign(&ack.encode());
-        self.tx
-            .prepare_cached("INSERT INTO results VALUES (?1, ?2, ?3)")?
-            .execute(params![counts.row, seq as i64, ack.0])?;
-        match &accept.output {
-            Some(bytes) => {
-                self.tx
-                    .prepare_cached("INSERT INTO outputs VALUES (?1, ?2)")?
-                    .execute(params![seq as i64, &bytes[..]])?;
-            }
-            None => self.refer(&body.output)?,
-        }
-        let node = self.nodes.entry(body.node).or_default();
-        node.0 += body.fuel;
-        node.1 += 1;
-        counts.done += 1;
-        counts.failed += u64::from(body.reason != ExitReason::Exit || body.exit_code != 0);
-        counts.spent += body.fuel;
-        let job_done = counts.done == counts.tasks;
-        if job_done {
-            counts.state = JobState::Done;
-            self.refund(accept.job, &counts, accept.at_ms)?;
-        }
-        self.jobs.insert(accept.job, counts);
-        Ok(Outcome::Accepted { seq, ack, again: false, job_done })
+        id: JobId,
+        counts: &Counts,
+        at_ms: u64,
+    ) -> Result<(), StoreError> {
+        let left = counts.budget.saturating_sub(counts.spent);
+        let (owner, balance) = self.owner(counts.owner)?;
+        self.set_balance(counts.owner, balance + left)?;
+        self.move_fuel(at_ms, Movement::Refund(id, counts.state), left, owner)
     }
 
     fn put_body(&self, body: &NewBody) -> Result<(), StoreError> {
@@ -429,13 +369,13 @@ impl Batch<'_> {
     }
 
     /// Keeps a blob file from the sweep.
-    fn refer(&self, digest: &Digest) -> Result<(), StoreError> {
+    pub(super) fn refer(&self, digest: &Digest) -> Result<(), StoreError> {
         self.tx.prepare_cached("INSERT OR IGNORE INTO blobs VALUES (?1)")?.execute([digest.0])?;
         Ok(())
     }
 
     /// A job's row with this transaction's changes.
-    fn counts(&mut self, id: JobId) -> Result<Option<Counts>, StoreError> {
+    pub(super) fn counts(&mut self, id: JobId) -> Result<Option<Counts>, StoreError> {
         let vacant = match self.jobs.entry(id) {
             hash_map::Entry::Occupied(known) => return Ok(Some(*known.get())),
             hash_map::Entry::Vacant(vacant) => vacant,
@@ -443,7 +383,7 @@ impl Batch<'_> {
         let found = self
             .tx
             .prepare_cached(
-                "SELECT row, owner, state, first_task, tasks, done, failed, budget, spent
+                "SELECT row, owner, state, first_task, tasks, voted, done, failed, budget, spent
                  FROM jobs WHERE id = ?1",
             )?
             .query_row([id.0], |row| {
@@ -456,10 +396,11 @@ impl Batch<'_> {
                         state: JobState::Running,
                         first_task: row.get(3)?,
                         tasks: number(4)?,
-                        done: number(5)?,
-                        failed: number(6)?,
-                        budget: number(7)?,
-                        spent: number(8)?,
+                        voted: number(5)?,
+                        done: number(6)?,
+                        failed: number(7)?,
+                        budget: number(8)?,
+                        spent: number(9)?,
                     },
                 ))
             })
@@ -471,12 +412,14 @@ impl Batch<'_> {
 
     fn flush(self) -> Result<(), StoreError> {
         let mut update = self.tx.prepare_cached(
-            "UPDATE jobs SET state = ?2, done = ?3, failed = ?4, spent = ?5 WHERE row = ?1",
+            "UPDATE jobs SET state = ?2, voted = ?3, done = ?4, failed = ?5, spent = ?6
+             WHERE row = ?1",
         )?;
         for counts in self.jobs.values() {
             update.execute(params![
                 counts.row,
                 job_state_number(counts.state),
+                counts.voted as i64,
                 counts.done as i64,
                 counts.failed as i64,
                 counts.spent as i64

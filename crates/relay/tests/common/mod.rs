@@ -58,9 +58,15 @@ impl Fixture {
 
     /// Stops the relay, checks, and starts it again with the same owner.
     pub(crate) async fn restart(self) -> Fixture {
+        self.restart_with(|_| {}).await
+    }
+
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Fixture {
         let mut owner = Owner { base: String::new(), key: self.owner.key.clone() };
         let dir = self.finish().await;
-        let relay = Relay::start(Config::for_test(dir.path())).await.unwrap();
+        let mut config = Config::for_test(dir.path());
+        change(&mut config);
+        let relay = Relay::start(config).await.unwrap();
         owner.base = format!("http://{}", relay.address());
         Fixture { dir, relay, owner }
     }
@@ -240,6 +246,40 @@ pub(crate) async fn receive(socket: &mut Socket) -> Option<ToNode> {
     timeout(PATIENCE, next).await.expect("the relay says nothing")
 }
 
+/// Says hello and answers the challenge: what comes then is the relay's word.
+pub(crate) async fn join(socket: &mut Socket, relay: &RelayHandle, seed: u8) {
+    let key = SigningKey::from_seed([seed; 32]);
+    answer_challenge(socket, relay, &key, &[], None).await;
+}
+
+async fn answer_challenge(
+    socket: &mut Socket,
+    relay: &RelayHandle,
+    key: &SigningKey,
+    holding: &[LeaseId],
+    delegation: Option<Delegation>,
+) -> PublicKey {
+    let hello = FromNode::Hello { versions: vec![1], agent: format!("test {}", key.seed()[0]) };
+    send(socket, &hello).await;
+    let Some(ToNode::Challenge { version: 1, relay: named, origin, nonce }) =
+        receive(socket).await
+    else {
+        panic!("no challenge");
+    };
+    assert_eq!((named, origin.as_str()), (relay.key(), relay.origin()));
+    let node = key.public();
+    let join = Join {
+        node,
+        signature: key.sign(&join_bytes(&named, &origin, &nonce, &node)),
+        delegation,
+        package: Package::Full,
+        admissions: vec![grid_sandbox::ADMISSION],
+        holding: holding.to_vec(),
+    };
+    send(socket, &FromNode::Join(join)).await;
+    named
+}
+
 impl Node {
     pub(crate) async fn join(relay: &RelayHandle, seed: u8, holding: &[LeaseId]) -> Self {
         Self::join_as(relay, seed, holding, None).await
@@ -253,24 +293,7 @@ impl Node {
     ) -> Self {
         let mut socket = connect(relay).await;
         let key = SigningKey::from_seed([seed; 32]);
-        let hello = FromNode::Hello { versions: vec![1], agent: format!("test {seed}") };
-        send(&mut socket, &hello).await;
-        let Some(ToNode::Challenge { version: 1, relay: named, origin, nonce }) =
-            receive(&mut socket).await
-        else {
-            panic!("no challenge");
-        };
-        assert_eq!((named, origin.as_str()), (relay.key(), relay.origin()));
-        let node = key.public();
-        let join = Join {
-            node,
-            signature: key.sign(&join_bytes(&named, &origin, &nonce, &node)),
-            delegation,
-            package: Package::Full,
-            admissions: vec![1],
-            holding: holding.to_vec(),
-        };
-        send(&mut socket, &FromNode::Join(join)).await;
+        let named = answer_challenge(&mut socket, relay, &key, holding, delegation).await;
         match receive(&mut socket).await {
             Some(ToNode::Welcome { standing, tasks, .. }) => {
                 Self { key, relay: named, standing, tasks, socket }

@@ -1,8 +1,10 @@
-//! Looks at one function: validates it, finds its basic blocks with what they
-//! cost, and the size of its frame.
+//! Looks at one function: validates it, finds where to charge, and the size
+//! of its frame.
 
 use super::error::{AdmissionError, within};
+use super::flow::{Charge, Flow};
 use super::limits;
+use super::nan::{Nans, Replace};
 use wasmparser::{
     BlockType, FuncType, FuncValidator, FunctionBody, Operator, OperatorsReader, ValType,
     ValidatorResources, WasmModuleResources,
@@ -11,19 +13,33 @@ use wasmparser::{
 /// What is known of a function's body.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// Number of the operator before which to charge, and the fuel: one pair
-    /// for each basic block that costs anything, in order.
-    pub(super) charges: Vec<(u32, u64)>,
+    /// In order.
+    pub(super) charges: Vec<Charge>,
+    /// In order.
+    pub(super) replacements: Vec<Replace>,
     /// Bytes to charge against [`limits::STACK`] while it runs.
     pub(super) frame: u64,
     /// Whether it calls any function.
     pub(super) calls: bool,
+    /// Whether it calls through a table.
+    pub(super) calls_indirect: bool,
+    /// Whether its code may leave by a branch instead of reaching its end.
+    pub(super) branches_out: bool,
     /// Whether it takes a reference to a function.
     pub(super) takes_references: bool,
     /// Parameters and results of its calls and blocks together.
     pub(super) passed: u64,
     /// Its locals times its basic blocks.
     pub(super) product: u64,
+}
+
+impl Body {
+    /// Whether it may leave checking its fuel to its callers.
+    pub(super) fn is_short(&self) -> bool {
+        let fuel: u64 = self.charges.iter().map(|charge| charge.fuel).sum();
+        let loops = self.charges.iter().skip(1).any(|charge| charge.head);
+        !self.calls && !loops && fuel <= limits::SHORT
+    }
 }
 
 /// Reads and validates a body. `wide` tells that a type of the module has
@@ -46,9 +62,11 @@ pub(super) fn read(
     within("locals of a function", params + declared, limits::LOCALS)?;
     validator.read_locals(&mut reader)?;
 
-    let mut blocks = Blocks::new(declared);
+    let mut flow = Flow::default();
+    let mut nans = Nans::new(validator, ty);
     let mut height = 0;
-    let (mut calls, mut takes_references) = (false, false);
+    let (mut calls, mut calls_indirect, mut takes_references) = (false, false, false);
+    let mut branches_out = false;
     let mut passed = 0;
     let mut operators = OperatorsReader::new(reader);
     let mut number = 0;
@@ -59,14 +77,26 @@ pub(super) fn read(
             within("targets of a br_table", targets, limits::BR_TABLE)
                 .map_err(|reason| AdmissionError::from(reason).at(offset))?;
         }
+        let arity = operator.operator_arity(validator).unwrap_or((0, 0));
+        nans.base(validator.get_control_frame(0).map_or(0, |frame| frame.height));
         validator.op(offset, &operator)?;
+        nans.operator(number, &operator, arity);
+        nans.settle(validator.operand_stack_height());
         height = height.max(u64::from(validator.operand_stack_height()));
         wide |= validator.get_operand_type(0) == Some(Some(ValType::V128));
-        calls |= matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
+        calls |= matches!(operator, Operator::Call { .. });
+        calls_indirect |= matches!(operator, Operator::CallIndirect { .. });
+        branches_out |= match &operator {
+            Operator::Return | Operator::BrTable { .. } => true,
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                u64::from(*relative_depth) >= flow.depth()
+            }
+            _ => false,
+        };
         passed += values_passed(validator.resources(), &operator);
         takes_references |= matches!(operator, Operator::RefFunc { .. });
-        blocks.operator(number, &operator)?;
-        within("blocks inside each other", blocks.open.len() as u64, limits::NESTING)
+        flow.operator(number, &operator)?;
+        within("blocks inside each other", flow.depth(), limits::NESTING)
             .map_err(|reason| AdmissionError::from(reason).at(offset))?;
         number += 1;
     }
@@ -87,10 +117,21 @@ pub(super) fn read(
         + slots(ty.results())
         + locals
         + operands;
-    let charges = blocks.charges();
-    let product = (params + declared + height) * charges.len() as u64;
+    let charges = flow.charges(declared);
+    calls |= calls_indirect;
+    let product = (params + declared + height) * flow.blocks();
     within("locals times blocks of a function", product, limits::LOCALS_BY_BLOCKS)?;
-    Ok(Body { charges, frame, calls, takes_references, passed, product })
+    Ok(Body {
+        charges,
+        replacements: nans.replacements(),
+        frame,
+        calls,
+        calls_indirect,
+        branches_out,
+        takes_references,
+        passed,
+        product,
+    })
 }
 
 /// Parameters and results of a call, or of a block with a type of its own.
@@ -115,133 +156,4 @@ fn values_passed(module: &ValidatorResources, operator: &Operator<'_>) -> u64 {
 /// Bytes of stack that a value takes at most.
 fn slot(ty: &ValType) -> u64 {
     if *ty == ValType::V128 { 16 } else { 8 }
-}
-
-/// A block that is open.
-#[derive(Debug)]
-struct Open {
-    kind: Kind,
-    /// Code inside can be reached.
-    reachable: bool,
-    /// A branch leads to its end (to its head, for a loop).
-    targeted: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A block, or the function itself.
-    Block,
-    Loop,
-    /// An if, in either arm.
-    If,
-}
-
-/// Finds basic blocks. The instructions that only give structure (block,
-/// loop, else, end) are free, every other one costs 1.
-#[derive(Debug)]
-struct Blocks {
-    open: Vec<Open>,
-    /// Basic blocks so far: number of the first operator, cost.
-    found: Vec<(u32, u64)>,
-    /// False after a branch that is always taken.
-    reachable: bool,
-}
-
-impl Blocks {
-    /// At the function's head, where each declared local costs 1 for clearing.
-    fn new(declared: u64) -> Self {
-        let function = Open { kind: Kind::Block, reachable: true, targeted: false };
-        Self { open: vec![function], found: vec![(0, declared)], reachable: true }
-    }
-
-    fn charges(self) -> Vec<(u32, u64)> {
-        self.found.into_iter().filter(|(_, cost)| *cost > 0).collect()
-    }
-
-    /// A basic block begins at operator `number`.
-    fn begin(&mut self, number: u32) {
-        self.reachable = true;
-        self.found.push((number, 0));
-    }
-
-    fn cost(&mut self) {
-        if let Some((_, cost)) = self.found.last_mut().filter(|_| self.reachable) {
-            *cost += 1;
-        }
-    }
-
-    fn target(&mut self, depth: u32) {
-        let index = self.open.len().checked_sub(1 + depth as usize);
-        if let Some(open) = index.filter(|_| self.reachable).and_then(|i| self.open.get_mut(i)) {
-            open.targeted = true;
-        }
-    }
-
-    fn enter(&mut self, kind: Kind) {
-        self.open.push(Open { kind, reachable: self.reachable, targeted: false });
-    }
-
-    fn operator(&mut self, number: u32, operator: &Operator<'_>) -> Result<(), AdmissionError> {
-        match operator {
-            Operator::Block { .. } => self.enter(Kind::Block),
-            Operator::Loop { .. } => {
-                self.enter(Kind::Loop);
-                if self.reachable {
-                    self.begin(number + 1);
-                }
-            }
-            Operator::If { .. } => {
-                self.cost();
-                self.enter(Kind::If);
-                if self.reachable {
-                    self.begin(number + 1);
-                }
-            }
-            Operator::Else => {
-                let reachable = self.open.last().is_some_and(|open| open.reachable);
-                self.reachable = reachable;
-                if reachable {
-                    self.begin(number + 1);
-                }
-            }
-            Operator::End => {
-                if let Some(open) = self.open.pop().filter(|open| open.reachable) {
-                    let meets = match open.kind {
-                        Kind::Block => open.targeted,
-                        Kind::Loop => false,
-                        Kind::If => true,
-                    };
-                    if meets {
-                        self.begin(number + 1);
-                    }
-                }
-            }
-            Operator::Br { relative_depth } => {
-                self.cost();
-                self.target(*relative_depth);
-                self.reachable = false;
-            }
-            Operator::BrIf { relative_depth } => {
-                self.cost();
-                self.target(*relative_depth);
-                if self.reachable {
-                    self.begin(number + 1);
-                }
-            }
-            Operator::BrTable { targets } => {
-                self.cost();
-                for target in targets.targets() {
-                    self.target(target?);
-                }
-                self.target(targets.default());
-                self.reachable = false;
-            }
-            Operator::Return | Operator::Unreachable => {
-                self.cost();
-                self.reachable = false;
-            }
-            _ => self.cost(),
-        }
-        Ok(())
-    }
 }

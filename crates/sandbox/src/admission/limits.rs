@@ -52,3 +52,9 @@ pub(super) const FRAME: u64 = 64;
 /// Frames up to this size are free in functions that call nothing: at most
 /// one such frame exists at a time.
 pub(super) const LEAF_FRAME: u64 = 1024;
+/// What a larger frame is charged, more than there is: the lower bits of a
+/// budget can't hold less than its negative.
+pub(super) const LARGEST_FRAME: u64 = 1 << 18;
+/// Fuel up to which a function that has no loop and calls nothing doesn't look
+/// whether the fuel is used up: its callers do.
+pub(super) const SHORT: u64 = 1000;

@@ -1,7 +1,8 @@
 //! Goes through a module's sections, checks and rewrites each.
 
 use super::body;
-use super::code::Added;
+use super::function;
+use super::code::{Added, Growth};
 use super::error::{AdmissionError, Reason, within};
 use super::{Admitted, FEATURES, limits};
 use crate::host::{ValueType, WasiFunction};
@@ -9,7 +10,7 @@ use crate::names;
 use grid_protocol::limits::MAX_MEMORY_PAGES;
 use std::collections::BTreeMap;
 use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{self as enc, ConstExpr, EntityType, ExportKind, GlobalType, Instruction};
+use wasm_encoder::{self as enc, ConstExpr, EntityType, ExportKind, GlobalType};
 use wasmparser::{
     DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FuncType,
     FuncValidatorAllocations, FunctionBody, MemoryType, Operator, Parser, Payload, TypeRef,
@@ -19,7 +20,7 @@ use wasmparser::{
 type Result<T = ()> = std::result::Result<T, AdmissionError>;
 
 /// Shifts function indices; all else keeps its index.
-struct Indices(Added);
+pub(super) struct Indices(pub(super) Added);
 
 impl Reencode for Indices {
     type Error = std::convert::Infallible;
@@ -32,9 +33,20 @@ impl Reencode for Indices {
     }
 }
 
+/// What a module is rewritten into.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A task module: a command that imports WASI and nothing else.
+    #[default]
+    Task,
+    /// Any module, with all that it imports and exports.
+    Open,
+}
+
 /// What the sections read so far say, and the sections written so far.
 #[derive(Default)]
 struct Rewriter {
+    form: Form,
     types: Vec<FuncType>,
     /// Type of every function, imports first.
     functions: Vec<u32>,
@@ -55,23 +67,27 @@ struct Rewriter {
     product: u64,
     /// Types `() -> (results)` for the blocks around the bodies of functions
     /// with several results, by the function's type.
-    wrappers: BTreeMap<u32, u32>,
+    whole: BTreeMap<u32, u32>,
+    /// Functions called from outside, by the function of the source.
+    outside: BTreeMap<u32, u32>,
 
     out_types: enc::TypeSection,
     out_imports: enc::ImportSection,
-    out_functions: enc::FunctionSection,
     out_tables: enc::TableSection,
+    out_memories: enc::MemorySection,
     out_globals: enc::GlobalSection,
+    out_exports: enc::ExportSection,
+    out_start: Option<u32>,
     out_elements: enc::ElementSection,
     out_data_count: Option<u32>,
-    out_code: enc::CodeSection,
+    out_bodies: Vec<enc::Function>,
     out_data: enc::DataSection,
 }
 
 /// Validates and rewrites.
-pub(super) fn rewrite(source: &[u8]) -> Result<Admitted> {
+pub(super) fn rewrite(source: &[u8], form: Form) -> Result<Admitted> {
     let mut validator = Validator::new_with_features(FEATURES);
-    let mut rewriter = Rewriter::default();
+    let mut rewriter = Rewriter { form, ..Rewriter::default() };
     let mut parser = Parser::new(0);
     parser.set_features(FEATURES);
     for payload in parser.parse_all(source) {
@@ -110,8 +126,8 @@ impl Rewriter {
     /// The indices of what is added. Known from the element section on: what
     /// it depends on comes earlier in a module.
     fn added(&self) -> Added {
-        let defined = self.functions.len() as u32 - self.imported;
-        Added::new(self.imported, defined, self.globals)
+        let types = self.types.len() as u32;
+        Added::new(self.imported, self.functions.len() as u32, self.globals, types)
     }
 
     /// Takes a section that the validator accepted.
@@ -129,22 +145,37 @@ impl Rewriter {
                     self.types.push(ty);
                 }
                 indices.parse_type_section(&mut self.out_types, section)?;
+                for ty in &self.types {
+                    let with_budget = |list: &[ValType]| [list, &[ValType::I64]].concat();
+                    let params = indices.val_types(with_budget(ty.params()))?;
+                    let results = indices.val_types(with_budget(ty.results()))?;
+                    self.out_types.ty().function(params, results);
+                }
             }
             Payload::ImportSection(section) => {
                 for import in section.into_imports_with_offsets() {
                     let (offset, import) = import?;
-                    let ty = self
-                        .import(import.module, import.name, import.ty)
-                        .map_err(|reason| AdmissionError::from(reason).at(offset))?;
-                    self.out_imports.import(import.module, import.name, EntityType::Function(ty));
-                    self.functions.push(ty);
-                    self.imported += 1;
+                    if self.form == Form::Task {
+                        self.check_import(import.module, import.name, import.ty)
+                            .map_err(|reason| AdmissionError::from(reason).at(offset))?;
+                    }
+                    match import.ty {
+                        TypeRef::Func(ty) => {
+                            self.functions.push(ty);
+                            self.imported += 1;
+                        }
+                        TypeRef::Table(ty) => self.tables.push(ty.initial),
+                        TypeRef::Memory(ty) => self.memory = Some(ty),
+                        TypeRef::Global(_) => self.globals += 1,
+                        _ => {}
+                    }
+                    let ty = indices.entity_type(import.ty)?;
+                    self.out_imports.import(import.module, import.name, ty);
                 }
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
                     let ty = ty?;
-                    self.out_functions.function(ty);
                     self.functions.push(ty);
                 }
             }
@@ -153,8 +184,9 @@ impl Rewriter {
                     let table = table?;
                     within("elements of a table", table.ty.initial, limits::TABLE_ELEMENTS)?;
                     let mut ty = indices.table_type(table.ty)?;
-                    let most = limits::TABLE_ELEMENTS;
-                    ty.maximum = Some(ty.maximum.map_or(most, |maximum| maximum.min(most)));
+                    if self.form == Form::Task {
+                        ty.maximum = at_most(ty.maximum, limits::TABLE_ELEMENTS);
+                    }
                     self.tables.push(table.ty.initial);
                     self.out_tables.table(ty);
                 }
@@ -164,29 +196,50 @@ impl Rewriter {
                     let memory = memory?;
                     within("pages of memory", memory.initial, MAX_MEMORY_PAGES.into())?;
                     self.memory = Some(memory);
+                    let mut ty = indices.memory_type(memory)?;
+                    if self.form == Form::Task {
+                        ty.maximum = at_most(ty.maximum, MAX_MEMORY_PAGES.into());
+                    }
+                    self.out_memories.memory(ty);
                 }
             }
             Payload::GlobalSection(section) => {
-                self.globals = section.count();
+                self.globals += section.count();
                 indices.parse_global_section(&mut self.out_globals, section)?;
             }
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
-                    match (export.kind, export.name) {
-                        (ExternalKind::Memory, names::MEMORY) => self.exports_memory = true,
+                    let kept = match (export.kind, export.name) {
+                        (ExternalKind::Memory, names::MEMORY) => {
+                            self.exports_memory = true;
+                            true
+                        }
                         (ExternalKind::Func, name) => {
                             if name == names::START {
                                 self.start = Some(export.index);
                             }
                             self.exported.push(export.index);
+                            name == names::START
                         }
-                        _ => {}
+                        _ => false,
+                    };
+                    if !kept && self.form == Form::Task {
+                        continue;
+                    }
+                    if export.kind == ExternalKind::Func {
+                        let index = self.outside(export.index);
+                        self.out_exports.export(export.name, ExportKind::Func, index);
+                    } else {
+                        indices.parse_export(&mut self.out_exports, export)?;
                     }
                 }
             }
-            Payload::StartSection { range, .. } => {
-                return Err(AdmissionError::from(Reason::StartSection).at(range.start));
+            Payload::StartSection { func, range } => {
+                if self.form == Form::Task {
+                    return Err(AdmissionError::from(Reason::StartSection).at(range.start));
+                }
+                self.out_start = Some(self.outside(func));
             }
             Payload::ElementSection(section) => {
                 for (number, element) in (0..).zip(section) {
@@ -198,7 +251,9 @@ impl Rewriter {
                         };
                         let table = table_index.unwrap_or(0) as usize;
                         let size = self.tables.get(table).copied().unwrap_or(0);
-                        if constant(offset_expr)? + u64::from(count) > size {
+                        if self.form == Form::Task
+                            && constant(offset_expr)? + u64::from(count) > size
+                        {
                             let reason = Reason::Segment("element", number);
                             return Err(AdmissionError::from(reason).at(element.range.start));
                         }
@@ -212,6 +267,7 @@ impl Rewriter {
                 for (number, data) in (0..).zip(section) {
                     let data = data?;
                     if let DataKind::Active { offset_expr, .. } = &data.kind
+                        && self.form == Form::Task
                         && constant(offset_expr)? + data.data.len() as u64 > size
                     {
                         let reason = Reason::Segment("data", number);
@@ -225,8 +281,19 @@ impl Rewriter {
         Ok(())
     }
 
-    /// The type of an import, when it is a WASI function as WASI has it.
-    fn import(&self, module: &str, name: &str, ty: TypeRef) -> std::result::Result<u32, Reason> {
+    /// What calls a function of the source from outside.
+    fn outside(&mut self, function: u32) -> u32 {
+        let next = self.added().end() + self.outside.len() as u32;
+        *self.outside.entry(function).or_insert(next)
+    }
+
+    /// Refuses an import that is not a WASI function as WASI has it.
+    fn check_import(
+        &self,
+        module: &str,
+        name: &str,
+        ty: TypeRef,
+    ) -> std::result::Result<(), Reason> {
         let wasi = WasiFunction::from_name(name).filter(|_| module == names::WASI);
         let (Some(wasi), TypeRef::Func(index)) = (wasi, ty) else {
             let short = |text: &str| text.chars().take(80).flat_map(char::escape_debug).collect();
@@ -241,7 +308,7 @@ impl Rewriter {
             ty.params().iter().copied().eq(wasi.params().iter().map(value))
                 && ty.results() == results
         });
-        if same { Ok(index) } else { Err(Reason::ImportSignature(wasi.name())) }
+        if same { Ok(()) } else { Err(Reason::ImportSignature(wasi.name())) }
     }
 
     /// Type of a function: its index, and what it is.
@@ -269,185 +336,141 @@ impl Rewriter {
         let most = limits::MODULE_LOCALS_BY_BLOCKS;
         within("locals times blocks of the module", self.product, most)?;
 
-        let added = self.added();
-        let mut indices = Indices(added);
-        let (mut out, scratch) = with_scratch(source, &ty, &mut indices)?;
-        // One leaf at a time is on the stack, so small ones are free.
-        let framed = body.calls || body.frame > limits::LEAF_FRAME;
-        let frame = body.frame as u32;
-        if framed {
-            let wrapper = self.wrapper(type_index, &ty, &mut indices)?;
-            out.instruction(&Instruction::Block(wrapper));
-            added.enter(&mut out.instructions(), frame, scratch);
-        }
-        let mut charges = body.charges.into_iter().peekable();
-        let mut operators = source.get_operators_reader()?;
-        let mut depth = 0;
-        for number in 0.. {
-            if operators.eof() {
-                break;
-            }
-            if let Some((_, fuel)) = charges.next_if(|(at, _)| *at == number) {
-                added.charge(&mut out.instructions(), fuel, scratch);
-            }
-            let operator = operators.read()?;
-            match operator {
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
-                Operator::End if depth > 0 => depth -= 1,
-                // The function's own end closes the block around its body.
-                Operator::End if framed => {
-                    out.instruction(&Instruction::End);
-                    added.leave(&mut out.instructions(), frame);
-                }
-                Operator::Return if framed => {
-                    out.instruction(&Instruction::Br(depth));
-                    continue;
-                }
-                Operator::MemoryGrow { .. } => {
-                    out.instruction(&Instruction::Call(added.grow_bounded));
-                    continue;
-                }
-                Operator::MemoryCopy { .. }
-                | Operator::MemoryFill { .. }
-                | Operator::MemoryInit { .. } => {
-                    out.instruction(&Instruction::Call(added.charge_bytes));
-                }
-                Operator::TableCopy { .. }
-                | Operator::TableFill { .. }
-                | Operator::TableInit { .. }
-                | Operator::TableGrow { .. } => {
-                    out.instruction(&Instruction::Call(added.charge_elements));
-                }
-                _ => {}
-            }
-            out.instruction(&indices.instruction(operator)?);
-        }
-        let size = out.byte_len() as u64;
-        within("bytes of a function's body after admission", size, limits::ADMITTED_BODY)?;
-        self.out_code.function(&out);
+        let mut indices = Indices(self.added());
+        let whole = match ty.results() {
+            [] => enc::BlockType::Empty,
+            [result] => enc::BlockType::Result(indices.val_type(*result)?),
+            _ => enc::BlockType::FunctionType(self.whole(type_index)),
+        };
+        let params = ty.params().len() as u32;
+        self.out_bodies.push(function::rewrite(source, params, &body, whole, &mut indices)?);
         Ok(())
     }
 
-    /// Type of the block around a function's body: nothing in, its results
-    /// out.
-    fn wrapper(
-        &mut self,
-        type_index: u32,
-        ty: &FuncType,
-        indices: &mut Indices,
-    ) -> Result<enc::BlockType> {
-        match ty.results() {
-            [] => Ok(enc::BlockType::Empty),
-            [result] => Ok(enc::BlockType::Result(indices.val_type(*result)?)),
-            results => {
-                let index = match self.wrappers.get(&type_index) {
-                    Some(index) => *index,
-                    None => {
-                        let index = self.out_types.len();
-                        let results = indices.val_types(results.to_vec())?;
-                        self.out_types.ty().function([], results);
-                        self.wrappers.insert(type_index, index);
-                        index
-                    }
-                };
-                Ok(enc::BlockType::FunctionType(index))
-            }
-        }
+    /// Type of the block around the body of a function with several results:
+    /// nothing in, its results out.
+    fn whole(&mut self, type_index: u32) -> u32 {
+        let next = 2 * self.types.len() + self.whole.len();
+        *self.whole.entry(type_index).or_insert(next as u32)
     }
 
     /// Checks what must be there, adds what admission adds, and puts the
     /// module together.
     fn finish(mut self) -> Result<Admitted> {
-        let start = self.start.filter(|start| {
-            *start >= self.imported
-                && self
-                    .function_type(*start)
-                    .is_some_and(|(_, ty)| ty.params().is_empty() && ty.results().is_empty())
-        });
-        let start = start.ok_or(Reason::NoStart)?;
-        let memory = self.memory.filter(|_| self.exports_memory).ok_or(Reason::NoMemory)?;
+        if self.form == Form::Task {
+            let start = self.start.filter(|start| *start >= self.imported);
+            let ty = start.and_then(|start| self.function_type(start));
+            if !ty.is_some_and(|(_, ty)| ty.params().is_empty() && ty.results().is_empty()) {
+                return Err(Reason::NoStart.into());
+            }
+            if !self.exports_memory {
+                return Err(Reason::NoMemory.into());
+            }
+        }
         let added = self.added();
-        let indices = Indices(added);
-
-        let types = self.out_types.len();
-        let (refill, unary, nothing) = (types, types + 1, types + 2);
-        self.out_types.ty().function([enc::ValType::I64], [enc::ValType::I64]);
-        self.out_types.ty().function([enc::ValType::I32], [enc::ValType::I32]);
-        self.out_types.ty().function([], []);
-        self.out_imports
-            .import(names::GRID, names::REFILL, EntityType::Function(refill))
-            .import(names::GRID, names::GROW, EntityType::Function(unary))
-            .import(names::GRID, names::STACK_OVERFLOW, EntityType::Function(nothing));
-        self.out_functions.function(nothing).function(unary).function(unary).function(unary);
-        self.out_code
-            .function(&added.slow_body())
-            .function(&added.charge_bytes_body())
-            .function(&added.charge_elements_body())
-            .function(&added.grow_body(memory.maximum));
-
-        let mutable = |val_type| GlobalType { val_type, mutable: true, shared: false };
-        self.out_globals
-            .global(mutable(enc::ValType::I64), &ConstExpr::i64_const(0))
-            .global(mutable(enc::ValType::I64), &ConstExpr::i64_const(0));
-
-        let most = u64::from(MAX_MEMORY_PAGES);
-        let mut memories = enc::MemorySection::new();
-        memories.memory(enc::MemoryType {
-            minimum: memory.initial,
-            maximum: Some(memory.maximum.map_or(most, |maximum| maximum.min(most))),
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        });
-
-        let mut exports = enc::ExportSection::new();
-        exports
-            .export(names::START, ExportKind::Func, added.function(start))
-            .export(names::MEMORY, ExportKind::Memory, 0)
-            .export(names::FUEL, ExportKind::Global, added.fuel);
-        // Functions may be referred to because they are exported; declare
-        // those whose export is dropped.
+        let counter = GlobalType { val_type: enc::ValType::I64, mutable: true, shared: false };
+        self.out_globals.global(counter, &ConstExpr::i64_const(0));
+        self.out_exports.export(names::FUEL, ExportKind::Global, added.fuel);
         if self.takes_references && !self.exported.is_empty() {
+            // Functions may be referred to because they are exported; declare
+            // those, since what is exported is another function or nothing.
             let functions: Vec<u32> =
-                self.exported.iter().map(|index| indices.0.function(*index)).collect();
+                self.exported.iter().map(|index| added.function(*index)).collect();
             self.out_elements.declared(enc::Elements::Functions(functions.into()));
         }
 
+        let (functions, code) = self.code();
+
         let mut module = enc::Module::new();
-        module.section(&self.out_types).section(&self.out_imports).section(&self.out_functions);
+        module.section(&self.out_types).section(&self.out_imports).section(&functions);
         if !self.out_tables.is_empty() {
             module.section(&self.out_tables);
         }
-        module.section(&memories).section(&self.out_globals).section(&exports);
+        if !self.out_memories.is_empty() {
+            module.section(&self.out_memories);
+        }
+        module.section(&self.out_globals).section(&self.out_exports);
+        if let Some(function_index) = self.out_start {
+            module.section(&enc::StartSection { function_index });
+        }
         if !self.out_elements.is_empty() {
             module.section(&self.out_elements);
         }
         if let Some(count) = self.out_data_count {
             module.section(&enc::DataCountSection { count });
         }
-        module.section(&self.out_code);
+        module.section(&code);
         if !self.out_data.is_empty() {
             module.section(&self.out_data);
         }
-        Ok(Admitted { bytes: module.finish(), memory_pages: memory.initial as u32 })
+        let memory_pages = self.memory.map_or(0, |memory| memory.initial) as u32;
+        Ok(Admitted { bytes: module.finish(), memory_pages })
+    }
+
+    /// Writes the types and imports that are added; all functions.
+    fn code(&mut self) -> (enc::FunctionSection, enc::CodeSection) {
+        use enc::ValType::{I32, I64};
+        let added = self.added();
+        let mut whole: Vec<(u32, u32)> = self.whole.iter().map(|(of, at)| (*at, *of)).collect();
+        whole.sort_unstable();
+        for (_, of) in whole {
+            let results = self.types[of as usize].results().to_vec();
+            let results = Indices(added).val_types(results).expect("types of the source");
+            self.out_types.ty().function([], results);
+        }
+        let types = self.out_types.len();
+        let (nothing, unary, budget, charge) = (types, types + 1, types + 2, types + 3);
+        self.out_types.ty().function([], []);
+        self.out_types.ty().function([I32], [I32]);
+        self.out_types.ty().function([I64], [I64]);
+        self.out_types.ty().function([I32, I64], [I32, I64]);
+        self.out_imports
+            .import(names::GRID, names::REFILL, EntityType::Function(budget))
+            .import(names::GRID, names::GROW, EntityType::Function(unary))
+            .import(names::GRID, names::STACK_OVERFLOW, EntityType::Function(nothing));
+
+        let mut functions = enc::FunctionSection::new();
+        let mut code = enc::CodeSection::new();
+        let params = |ty: u32| self.types[ty as usize].params().len() as u32;
+        for ty in &self.functions {
+            functions.function(added.types + ty);
+        }
+        for (import, ty) in (0..self.imported).zip(&self.functions) {
+            code.function(&added.import_body(import, params(*ty)));
+        }
+        for body in &self.out_bodies {
+            code.function(body);
+        }
+        let growth = match (self.form, self.memory) {
+            (Form::Task, Some(memory)) => Growth::Host { maximum: memory.maximum },
+            (Form::Open, Some(_)) => Growth::Engine,
+            (_, None) => Growth::None,
+        };
+        functions
+            .function(budget)
+            .function(charge)
+            .function(charge)
+            .function(charge)
+            .function(budget);
+        code.function(&added.more_body())
+            .function(&added.charge_bytes_body())
+            .function(&added.charge_elements_body())
+            .function(&added.grow_body(growth))
+            .function(&added.settle_body());
+        let mut outside: Vec<(u32, u32)> = self.outside.iter().map(|(of, at)| (*at, *of)).collect();
+        outside.sort_unstable();
+        for (_, of) in outside {
+            let ty = self.functions[of as usize];
+            functions.function(ty);
+            code.function(&added.export_body(of, params(ty)));
+        }
+        (functions, code)
     }
 }
 
-/// A function with the locals of the source, and one i64 more, with its index.
-fn with_scratch(
-    source: &FunctionBody<'_>,
-    ty: &FuncType,
-    indices: &mut Indices,
-) -> Result<(enc::Function, u32)> {
-    let mut locals = Vec::new();
-    let mut scratch = ty.params().len() as u32;
-    for local in source.get_locals_reader()? {
-        let (count, ty) = local?;
-        scratch += count;
-        locals.push((count, indices.val_type(ty)?));
-    }
-    locals.push((1, enc::ValType::I64));
-    Ok((enc::Function::new(locals), scratch))
+/// A declared maximum, lowered to `most`.
+fn at_most(maximum: Option<u64>, most: u64) -> Option<u64> {
+    Some(maximum.map_or(most, |maximum| maximum.min(most)))
 }
 
 /// The value of an offset. Without imported globals and extended constants,

@@ -41,6 +41,8 @@ pub(super) struct World {
     pub(super) seed: [u8; 32],
     /// Bytes of randomness taken so far.
     pub(super) random_at: u64,
+    /// Nanoseconds that polls waited for clocks.
+    pub(super) slept: u64,
     pub(super) stdin: Vec<u8>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
@@ -151,8 +153,13 @@ impl<'a, G: GuestMemory> Call<'a, G> {
         self.charge(items * ITEM)
     }
 
-    /// The module's clock: a nanosecond per fuel used.
+    /// The module's clock: a nanosecond per fuel used, and what it slept.
     pub(super) fn now(&self) -> u64 {
+        self.computed().saturating_add(self.world.slept)
+    }
+
+    /// The clock of the module's own time: a nanosecond per fuel used.
+    pub(super) fn computed(&self) -> u64 {
         self.meter.used(self.left)
     }
 

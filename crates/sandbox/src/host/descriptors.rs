@@ -1,8 +1,7 @@
 //! Open file descriptors.
 
 use super::errno::{Errno, rights};
-use super::tree::{IN, Ino, OUT};
-use std::collections::BTreeMap;
+use super::tree::{IN, Id, OUT};
 
 /// Descriptors open at a time.
 pub(super) const MAX_OPEN: usize = 1024;
@@ -13,7 +12,7 @@ pub(super) enum Target {
     Stdin,
     Stdout,
     Stderr,
-    Node(Ino),
+    Node(Id),
 }
 
 /// An open descriptor.
@@ -34,59 +33,65 @@ impl Descriptor {
         Self { target, at: 0, flags: 0, base, inheriting, preopen: None }
     }
 
-    /// Refuses unless all of `rights` are held.
+    /// Refuses unless all of `rights` are held. The right to seek includes
+    /// the right to tell.
     pub(super) fn need(&self, rights: u64) -> Result<(), Errno> {
-        if self.base & rights == rights { Ok(()) } else { Err(Errno::Notcapable) }
+        let tell = if self.base & rights::FD_SEEK == 0 { 0 } else { rights::FD_TELL };
+        if (self.base | tell) & rights == rights { Ok(()) } else { Err(Errno::Notcapable) }
     }
 }
 
 /// The table: 0 to 2 are the standard streams, 3 is `/in`, 4 is `/out`.
 #[derive(Debug)]
 pub(super) struct Descriptors {
-    open: BTreeMap<u32, Descriptor>,
+    open: Vec<Option<Descriptor>>,
 }
 
 impl Descriptors {
     pub(super) fn new() -> Self {
         let stream = |target, right| Descriptor::new(target, rights::STREAM | right, 0);
-        let folder = |ino, name| Descriptor {
+        let folder = |id, name| Descriptor {
             preopen: Some(name),
-            ..Descriptor::new(Target::Node(ino), rights::DIRECTORY, rights::ALL)
+            ..Descriptor::new(Target::Node(id), rights::DIRECTORY, rights::ALL)
         };
         Self {
-            open: BTreeMap::from([
-                (0, stream(Target::Stdin, rights::FD_READ)),
-                (1, stream(Target::Stdout, rights::FD_WRITE)),
-                (2, stream(Target::Stderr, rights::FD_WRITE)),
-                (3, folder(IN, "/in")),
-                (4, folder(OUT, "/out")),
-            ]),
+            open: [
+                stream(Target::Stdin, rights::FD_READ),
+                stream(Target::Stdout, rights::FD_WRITE),
+                stream(Target::Stderr, rights::FD_WRITE),
+                folder(IN, "/in"),
+                folder(OUT, "/out"),
+            ]
+            .map(Some)
+            .into(),
         }
     }
 
     pub(super) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
-        self.open.get(&fd).ok_or(Errno::Badf)
+        self.open.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::Badf)
     }
 
     pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
-        self.open.get_mut(&fd).ok_or(Errno::Badf)
+        self.open.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::Badf)
     }
 
     /// The lowest number that is free.
     pub(super) fn free(&self) -> Result<u32, Errno> {
-        if self.open.len() >= MAX_OPEN {
-            return Err(Errno::Mfile);
-        }
-        (0..).find(|fd| !self.open.contains_key(fd)).ok_or(Errno::Mfile)
+        let free = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
+        if free < MAX_OPEN { Ok(free as u32) } else { Err(Errno::Mfile) }
     }
 
-    /// Puts a descriptor at `fd` and returns what was there.
+    /// Puts a descriptor at `fd`, which is open or [`Self::free`], and
+    /// returns what was there.
     pub(super) fn insert(&mut self, fd: u32, descriptor: Descriptor) -> Option<Descriptor> {
-        self.open.insert(fd, descriptor)
+        if fd as usize == self.open.len() {
+            self.open.push(None);
+        }
+        self.open.get_mut(fd as usize)?.replace(descriptor)
     }
 
     /// Closes; the caller tells the tree.
     pub(super) fn remove(&mut self, fd: u32) -> Result<Descriptor, Errno> {
-        self.open.remove(&fd).ok_or(Errno::Badf)
+        self.open.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::Badf)
     }
 }

@@ -10,9 +10,11 @@ pub(super) enum Errno {
     Busy = 10,
     Exist = 20,
     Fault = 21,
+    Fbig = 22,
     Ilseq = 25,
     Inval = 28,
     Isdir = 31,
+    Loop = 32,
     Mfile = 33,
     Nametoolong = 37,
     Noent = 44,
@@ -21,6 +23,7 @@ pub(super) enum Errno {
     Notempty = 55,
     Notsock = 57,
     Notsup = 58,
+    Perm = 63,
     Rofs = 69,
     Spipe = 70,
     Xdev = 75,
@@ -105,6 +108,7 @@ pub(super) mod filetype {
     pub(in crate::host) const UNKNOWN: u8 = 0;
     pub(in crate::host) const DIRECTORY: u8 = 3;
     pub(in crate::host) const REGULAR_FILE: u8 = 4;
+    pub(in crate::host) const SYMBOLIC_LINK: u8 = 7;
 }
 
 /// Flags of an open descriptor.

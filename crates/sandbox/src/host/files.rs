@@ -5,10 +5,8 @@ use super::WasiFunction;
 use super::call::{Call, Halt, Wasi};
 use super::descriptors::Target;
 use super::errno::{Errno, fdflags, filetype, fstflags, rights};
-use super::tree::{Body, Ino};
-
-/// Largest file size and offset: what fits an i64.
-const MAX_OFFSET: u64 = i64::MAX as u64;
+use super::streams::MAX_OFFSET;
+use super::tree::{Body, Id};
 
 impl<G: GuestMemory> Call<'_, G> {
     /// `fd_advise`: advice changes nothing.
@@ -19,17 +17,22 @@ impl<G: GuestMemory> Call<'_, G> {
 
     /// `fd_allocate`
     pub(super) fn fd_allocate(&mut self, fd: u32, offset: u64, len: u64) -> Wasi {
-        let ino = self.seekable(fd, rights::FD_ALLOCATE)?;
-        self.writable(ino)?;
-        let end = offset.checked_add(len).filter(|end| len > 0 && *end <= MAX_OFFSET);
-        let end = end.ok_or(Errno::Inval)?;
-        self.extend(Target::Node(ino), end, end)?;
-        self.changed(Target::Node(ino));
+        let id = self.seekable(fd, rights::FD_ALLOCATE)?;
+        self.writable(id)?;
+        if len == 0 || offset > MAX_OFFSET || len > MAX_OFFSET {
+            return Err(Errno::Inval.into());
+        }
+        let end = offset + len;
+        if end > MAX_OFFSET {
+            return Err(Errno::Fbig.into());
+        }
+        self.extend(Target::Node(id), end, end)?;
+        self.changed(Target::Node(id));
         Ok(())
     }
 
-    fn writable(&self, ino: Ino) -> Result<(), Errno> {
-        if self.world.tree.node(ino).read_only { Err(Errno::Rofs) } else { Ok(()) }
+    fn writable(&self, id: Id) -> Result<(), Errno> {
+        if self.world.tree.node(id).read_only { Err(Errno::Rofs) } else { Ok(()) }
     }
 
     /// `fd_close`
@@ -40,8 +43,8 @@ impl<G: GuestMemory> Call<'_, G> {
     }
 
     fn closed(&mut self, target: Target) {
-        if let Target::Node(ino) = target {
-            self.world.tree.close(ino, &mut self.world.quota);
+        if let Target::Node(id) = target {
+            self.world.tree.close(id, &mut self.world.quota);
         }
     }
 
@@ -69,8 +72,7 @@ impl<G: GuestMemory> Call<'_, G> {
 
     fn filetype(&self, target: Target) -> u8 {
         match target {
-            Target::Node(ino) if self.world.tree.node(ino).is_directory() => filetype::DIRECTORY,
-            Target::Node(_) => filetype::REGULAR_FILE,
+            Target::Node(id) => self.world.tree.node(id).filetype(),
             _ => filetype::UNKNOWN,
         }
     }
@@ -102,23 +104,23 @@ impl<G: GuestMemory> Call<'_, G> {
         self.store_filestat(target, result)
     }
 
-    /// Stores what filestat says of a target. All is on device 0.
+    /// Stores what filestat says of a target. Files are on device 0, the
+    /// streams on device 1, so that no two things look the same.
     pub(super) fn store_filestat(&mut self, target: Target, result: u32) -> Wasi {
-        let (ino, times) = match target {
-            Target::Node(ino) => (ino, self.world.tree.node(ino).times),
-            _ => (0, [0; 3]),
+        let (device, id, links, size, times) = match target {
+            Target::Node(id) => {
+                let node = self.world.tree.node(id);
+                (0, node.number, node.links().into(), node.size(), node.times)
+            }
+            Target::Stdin => (1, 0, 1, 0, [0; 3]),
+            Target::Stdout => (1, 1, 1, 0, [0; 3]),
+            Target::Stderr => (1, 2, 1, 0, [0; 3]),
         };
-        let size = match target {
-            Target::Node(_) => self.content_len(target),
-            _ => 0,
-        };
+        let kind = self.filetype(target).into();
         let mut stat = [0; 64];
-        stat[8..16].copy_from_slice(&ino.to_le_bytes());
-        stat[16] = self.filetype(target);
-        stat[24] = 1;
-        stat[32..40].copy_from_slice(&size.to_le_bytes());
-        for (slot, time) in stat[40..].chunks_exact_mut(8).zip(times) {
-            slot.copy_from_slice(&time.to_le_bytes());
+        let fields = [device, id, kind, links, size].into_iter().chain(times);
+        for (slot, value) in stat.chunks_exact_mut(8).zip(fields) {
+            slot.copy_from_slice(&u64::to_le_bytes(value));
         }
         self.store(result, &stat)?;
         Ok(())
@@ -126,21 +128,23 @@ impl<G: GuestMemory> Call<'_, G> {
 
     /// `fd_filestat_set_size`
     pub(super) fn fd_filestat_set_size(&mut self, fd: u32, size: u64) -> Wasi {
-        let ino = self.seekable(fd, rights::FD_FILESTAT_SET_SIZE)?;
-        self.writable(ino)?;
+        let id = self.seekable(fd, rights::FD_FILESTAT_SET_SIZE)?;
+        self.writable(id)?;
         if size > MAX_OFFSET {
             return Err(Errno::Inval.into());
         }
-        self.extend(Target::Node(ino), size, size)?;
-        self.truncate(ino, size);
-        self.changed(Target::Node(ino));
+        self.extend(Target::Node(id), size, size)?;
+        self.truncate(id, size);
+        self.changed(Target::Node(id));
         Ok(())
     }
 
     /// Shortens a file to `size`; never lengthens it.
-    pub(super) fn truncate(&mut self, ino: Ino, size: u64) {
-        if let Body::File(bytes) = &mut self.world.tree.node_mut(ino).body {
-            self.world.quota.remove((bytes.len() as u64).saturating_sub(size));
+    pub(super) fn truncate(&mut self, id: Id, size: u64) {
+        let node = self.world.tree.node_mut(id);
+        let copies = node.copies();
+        if let Body::File(bytes) = &mut node.body {
+            self.world.quota.remove((bytes.len() as u64).saturating_sub(size) * copies);
             bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         }
     }
@@ -155,12 +159,12 @@ impl<G: GuestMemory> Call<'_, G> {
     ) -> Wasi {
         let descriptor = self.world.descriptors.get(fd)?;
         descriptor.need(rights::FD_FILESTAT_SET_TIMES)?;
-        let Target::Node(ino) = descriptor.target else { return Err(Errno::Inval.into()) };
-        self.set_times(ino, access, modification, flags)
+        let Target::Node(id) = descriptor.target else { return Err(Errno::Inval.into()) };
+        self.set_times(id, access, modification, flags)
     }
 
     /// Sets the times that `flags` names.
-    pub(super) fn set_times(&mut self, ino: Ino, access: u64, modified: u64, flags: u32) -> Wasi {
+    pub(super) fn set_times(&mut self, id: Id, access: u64, modified: u64, flags: u32) -> Wasi {
         let both = |pair| flags & pair == pair;
         if flags & !fstflags::ALL != 0
             || both(fstflags::ATIM | fstflags::ATIM_NOW)
@@ -168,9 +172,9 @@ impl<G: GuestMemory> Call<'_, G> {
         {
             return Err(Errno::Inval.into());
         }
-        self.writable(ino)?;
+        self.writable(id)?;
         let now = self.now();
-        let times = &mut self.world.tree.node_mut(ino).times;
+        let times = &mut self.world.tree.node_mut(id).times;
         let mut set = |index: usize, given, value, is_now| {
             if flags & given != 0 {
                 times[index] = value;
@@ -219,7 +223,7 @@ impl<G: GuestMemory> Call<'_, G> {
     }
 
     /// `fd_readdir`: `.`, `..`, then entries in order of making. An entry's
-    /// cookie is its node's number plus two.
+    /// cookie is its number plus two.
     pub(super) fn fd_readdir(
         &mut self,
         fd: u32,
@@ -228,27 +232,25 @@ impl<G: GuestMemory> Call<'_, G> {
         cookie: u64,
         result: u32,
     ) -> Wasi {
-        let ino = self.directory(fd, rights::FD_READDIR)?;
+        let id = self.directory(fd, rights::FD_READDIR)?;
         self.span(result, 4)?;
         self.span(buffer, len.into())?;
         let len = len as usize;
         let tree = &self.world.tree;
         let mut out = Vec::new();
         let mut listed = 0;
-        let own = [(1, ino, "."), (2, tree.parent(ino), "..")];
-        let own = own.into_iter().map(|(next, ino, name)| (next, ino, filetype::DIRECTORY, name));
-        let made = tree.entries(ino, cookie.saturating_sub(2)).map(|(ino, node)| {
-            let kind =
-                if node.is_directory() { filetype::DIRECTORY } else { filetype::REGULAR_FILE };
-            (ino + 2, ino, kind, tree.name(ino))
-        });
-        for (next, ino, kind, name) in own.chain(made).filter(|entry| entry.0 > cookie) {
+        let own = [(1, ".", id), (2, "..", tree.parent(id))];
+        let own = own.into_iter().map(|(next, name, id)| (next, name, id, filetype::DIRECTORY));
+        let made = tree
+            .entries(id, cookie.saturating_sub(1))
+            .map(|(number, name, id)| (number + 2, name, id, tree.node(id).filetype()));
+        for (next, name, id, kind) in own.chain(made).filter(|entry| entry.0 > cookie) {
             if out.len() >= len {
                 break;
             }
             let mut entry = [0; 24];
             entry[..8].copy_from_slice(&next.to_le_bytes());
-            entry[8..16].copy_from_slice(&ino.to_le_bytes());
+            entry[8..16].copy_from_slice(&tree.node(id).number.to_le_bytes());
             entry[16..20].copy_from_slice(&(name.len() as u32).to_le_bytes());
             entry[20] = kind;
             out.extend_from_slice(&entry);
@@ -264,12 +266,12 @@ impl<G: GuestMemory> Call<'_, G> {
     }
 
     /// The node of a descriptor that must be a directory.
-    pub(super) fn directory(&self, fd: u32, needed: u64) -> Result<Ino, Errno> {
+    pub(super) fn directory(&self, fd: u32, needed: u64) -> Result<Id, Errno> {
         let descriptor = self.world.descriptors.get(fd)?;
         match descriptor.target {
-            Target::Node(ino) if self.world.tree.node(ino).is_directory() => {
+            Target::Node(id) if self.world.tree.node(id).is_directory() => {
                 descriptor.need(needed)?;
-                Ok(ino)
+                Ok(id)
             }
             _ => Err(Errno::Notdir),
         }

@@ -2,15 +2,18 @@
 
 use super::GuestMemory;
 use super::call::{Call, Wasi, World, le_u32, le_u64};
-use super::descriptors::Target;
 use super::errno::{Errno, rights};
 use super::fuel::RANDOM_BYTE;
 use grid_protocol::Digest;
 
 /// Subscriptions of one poll.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
-/// Clocks: realtime, monotonic, process and thread time.
+/// Clocks: realtime and monotonic, which sleeping advances, then process and
+/// thread time, which count what was computed only.
 const CLOCKS: u32 = 4;
+const SLEEPING_CLOCKS: u32 = 2;
+/// Flag of a clock subscription: the timeout is a time, not a duration.
+const ABSOLUTE: u8 = 1;
 
 impl<G: GuestMemory> Call<'_, G> {
     /// `args_sizes_get` and `environ_sizes_get`
@@ -57,12 +60,13 @@ impl<G: GuestMemory> Call<'_, G> {
         Ok(())
     }
 
-    /// `clock_time_get`: every clock starts at 0 and counts fuel.
+    /// `clock_time_get`: every clock starts at 0 and counts fuel, the first
+    /// two what was slept besides.
     pub(super) fn clock_time_get(&mut self, clock: u32, result: u32) -> Wasi {
         if clock >= CLOCKS {
             return Err(Errno::Inval.into());
         }
-        let now = self.now();
+        let now = if clock < SLEEPING_CLOCKS { self.now() } else { self.computed() };
         self.store_u64(result, now)?;
         Ok(())
     }
@@ -92,8 +96,8 @@ impl<G: GuestMemory> Call<'_, G> {
         Ok(())
     }
 
-    /// `poll_oneoff`: a clock is due at once and no time passes; a descriptor
-    /// is ready at once.
+    /// `poll_oneoff`: a descriptor is ready at once. When only clocks are
+    /// waited for, time passes until the first is due, at no fuel.
     pub(super) fn poll_oneoff(&mut self, from: u32, to: u32, count: u32, result: u32) -> Wasi {
         if count == 0 || count > MAX_SUBSCRIPTIONS {
             return Err(Errno::Inval.into());
@@ -102,15 +106,22 @@ impl<G: GuestMemory> Call<'_, G> {
         let subscriptions = self.load_vec(from, count * 48)?;
         self.span(to, u64::from(count) * 32)?;
         self.span(result, 4)?;
+        let subscriptions = subscriptions.chunks_exact(48);
+        let waits = subscriptions.clone().map(|subscription| self.wait(subscription));
+        let first = waits.min().unwrap_or(0);
         let mut events = Vec::with_capacity(count as usize * 32);
-        for subscription in subscriptions.chunks_exact(48) {
+        for subscription in subscriptions {
+            if self.wait(subscription) > first {
+                continue;
+            }
             let kind = subscription[8];
             let subject = le_u32(&subscription[16..]);
             let mut event = [0; 32];
             event[..8].copy_from_slice(&le_u64(subscription).to_le_bytes());
             event[10] = kind;
             let ready = match kind {
-                0 if subject < CLOCKS => Ok(0),
+                0 if subject < SLEEPING_CLOCKS => Ok(0),
+                0 if subject < CLOCKS => Err(Errno::Notsup),
                 1 | 2 => self.ready(subject, kind == 1),
                 _ => Err(Errno::Inval),
             };
@@ -120,22 +131,31 @@ impl<G: GuestMemory> Call<'_, G> {
             }
             events.extend_from_slice(&event);
         }
+        self.world.slept = self.world.slept.saturating_add(first);
         self.store(to, &events)?;
-        self.store_u32(result, count)?;
+        self.store_u32(result, (events.len() / 32) as u32)?;
         Ok(())
     }
 
-    /// Bytes that can be read, or 0 when writing was asked for.
+    /// Nanoseconds until a subscription has an event.
+    fn wait(&self, subscription: &[u8]) -> u64 {
+        if subscription[8] != 0 || le_u32(&subscription[16..]) >= SLEEPING_CLOCKS {
+            return 0;
+        }
+        let timeout = le_u64(&subscription[24..]);
+        let absolute = subscription[40] & ABSOLUTE != 0;
+        timeout.saturating_sub(if absolute { self.now() } else { 0 })
+    }
+
+    /// Bytes that can be read or written.
     fn ready(&self, fd: u32, reading: bool) -> Result<u64, Errno> {
         let descriptor = self.world.descriptors.get(fd)?;
         let used = if reading { rights::FD_READ } else { rights::FD_WRITE };
         descriptor.need(rights::POLL_FD_READWRITE | used)?;
-        match descriptor.target {
-            Target::Stdin | Target::Node(_) if reading => {
-                Ok(self.content_len(descriptor.target).saturating_sub(descriptor.at))
-            }
-            _ => Ok(0),
+        if !reading {
+            return Ok(self.world.quota.left());
         }
+        Ok(self.content_len(descriptor.target).saturating_sub(descriptor.at))
     }
 
     /// `sock_*`: no descriptor is a socket.

@@ -23,6 +23,8 @@ mod errno;
 mod files;
 mod fuel;
 mod function;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 mod misc;
 mod paths;
 mod streams;
@@ -125,6 +127,7 @@ impl Host {
             env: spec.env.iter().map(|(k, v)| terminated(format!("{k}={v}"))).collect(),
             seed: spec.seed,
             random_at: 0,
+            slept: 0,
             stdin,
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -222,8 +225,9 @@ impl Host {
     /// The outcome. When neither the host nor a trap ended the run, `_start`
     /// returned: exit code 0.
     pub fn finish(self, guest: &mut impl GuestMemory) -> Result<Outcome, DeviceLimit> {
-        let mut fuel = self.meter.used(guest.fuel());
-        let (reason, exit_code, hint) = match self.end {
+        let left = guest.fuel();
+        let mut fuel = self.meter.used(left);
+        let (mut reason, mut exit_code, mut hint) = match self.end {
             None => (ExitReason::Exit, 0, None),
             Some(End::Exit(code)) => (ExitReason::Exit, code, None),
             Some(End::Trap(hint)) => (ExitReason::Trap, 0, Some(hint)),
@@ -232,7 +236,10 @@ impl Host {
             Some(End::OutputLimit) => (ExitReason::OutputLimit, 0, None),
             Some(End::Device) => return Err(DeviceLimit),
         };
-        if reason == ExitReason::OutOfFuel {
+        // Code looks only now and then whether fuel is left, and may come to
+        // another end before it looks.
+        if reason == ExitReason::OutOfFuel || self.meter.over(left) {
+            (reason, exit_code, hint) = (ExitReason::OutOfFuel, 0, None);
             fuel = self.meter.limit();
         }
         let mut output = Files::new(Side::Output);

@@ -5,7 +5,7 @@ use super::call::{Call, Wasi};
 use super::descriptors::{Descriptor, Target};
 use super::errno::{Errno, oflags, rights};
 use super::files::known_fdflags;
-use super::tree::{Body, Directory, Place};
+use super::tree::{Body, Follow, Place};
 use grid_protocol::limits;
 
 /// Address and length of a text in the module's memory.
@@ -27,24 +27,27 @@ impl<G: GuestMemory> Call<'_, G> {
     }
 
     /// Where `path` under the directory `fd` leads.
-    fn place(&mut self, fd: u32, needed: u64, path: Text) -> Wasi<Place> {
+    fn place(&mut self, fd: u32, needed: u64, path: Text, follow: Follow) -> Wasi<Place> {
         let start = self.directory(fd, needed)?;
         let path = self.path(path)?;
         self.charge_items(self.world.tree.depth(start) as u64)?;
-        Ok(self.world.tree.resolve(start, &path)?)
+        // Links followed are few and short, so they may be charged afterwards.
+        let mut followed = 0;
+        let place = self.world.tree.resolve(start, &path, follow, &mut followed);
+        self.charge_items(followed)?;
+        Ok(place?)
     }
 
     /// `path_create_directory`
     pub(super) fn path_create_directory(&mut self, fd: u32, path: Text) -> Wasi {
-        let place = self.place(fd, rights::PATH_CREATE_DIRECTORY, path)?;
+        let place = self.place(fd, rights::PATH_CREATE_DIRECTORY, path, Follow::Never)?;
         match self.world.tree.lookup(&place) {
             Err(Errno::Noent) => {}
             Err(Errno::Notdir) | Ok(_) => return Err(Errno::Exist.into()),
             Err(errno) => return Err(errno.into()),
         }
         let now = self.now();
-        let body = Body::Directory(Directory::default());
-        self.world.tree.create(&place, body, &mut self.world.quota, now)??;
+        self.world.tree.create(&place, Body::directory(), &mut self.world.quota, now)??;
         Ok(())
     }
 
@@ -56,10 +59,10 @@ impl<G: GuestMemory> Call<'_, G> {
         path: Text,
         result: u32,
     ) -> Wasi {
-        known_lookup(lookup)?;
-        let place = self.place(fd, rights::PATH_FILESTAT_GET, path)?;
-        let ino = self.world.tree.lookup(&place)?;
-        self.store_filestat(Target::Node(ino), result)
+        let follow = follow(lookup)?;
+        let place = self.place(fd, rights::PATH_FILESTAT_GET, path, follow)?;
+        let id = self.world.tree.lookup(&place)?;
+        self.store_filestat(Target::Node(id), result)
     }
 
     /// `path_filestat_set_times`
@@ -72,13 +75,13 @@ impl<G: GuestMemory> Call<'_, G> {
         modification: u64,
         flags: u32,
     ) -> Wasi {
-        known_lookup(lookup)?;
-        let place = self.place(fd, rights::PATH_FILESTAT_SET_TIMES, path)?;
-        let ino = self.world.tree.lookup(&place)?;
-        self.set_times(ino, access, modification, flags)
+        let follow = follow(lookup)?;
+        let place = self.place(fd, rights::PATH_FILESTAT_SET_TIMES, path, follow)?;
+        let id = self.world.tree.lookup(&place)?;
+        self.set_times(id, access, modification, flags)
     }
 
-    /// `path_link`: there are no links.
+    /// `path_link`
     pub(super) fn path_link(
         &mut self,
         from: u32,
@@ -87,26 +90,45 @@ impl<G: GuestMemory> Call<'_, G> {
         to: u32,
         new: Text,
     ) -> Wasi {
-        known_lookup(lookup)?;
-        self.place(from, rights::PATH_LINK_SOURCE, old)?;
-        self.place(to, rights::PATH_LINK_TARGET, new)?;
-        Err(Errno::Notsup.into())
+        let old = self.place(from, rights::PATH_LINK_SOURCE, old, follow(lookup)?)?;
+        let new = self.place(to, rights::PATH_LINK_TARGET, new, Follow::Never)?;
+        let now = self.now();
+        self.world.tree.link(&old, &new, &mut self.world.quota, now)??;
+        Ok(())
     }
 
-    /// `path_symlink`: there are no links.
+    /// `path_symlink`. A link may lead nowhere, but never names an absolute
+    /// path: what it names starts from the directory that holds it.
     pub(super) fn path_symlink(&mut self, old: Text, fd: u32, new: Text) -> Wasi {
-        self.path(old)?;
-        self.place(fd, rights::PATH_SYMLINK, new)?;
-        Err(Errno::Notsup.into())
+        let target = self.path(old)?;
+        let place = self.place(fd, rights::PATH_SYMLINK, new, Follow::Never)?;
+        if target.is_empty() {
+            return Err(Errno::Noent.into());
+        }
+        if target.starts_with('/') {
+            return Err(Errno::Notcapable.into());
+        }
+        self.world.tree.free_for_link(&place)?;
+        let now = self.now();
+        self.world.tree.create(&place, Body::Link(target), &mut self.world.quota, now)??;
+        Ok(())
     }
 
-    /// `path_readlink`: whatever exists is no link.
+    /// `path_readlink`: as much of the link's path as the buffer holds.
     pub(super) fn path_readlink(&mut self, fd: u32, path: Text, into: Text, result: u32) -> Wasi {
-        let place = self.place(fd, rights::PATH_READLINK, path)?;
+        let place = self.place(fd, rights::PATH_READLINK, path, Follow::Slash)?;
         self.span(into.0, into.1.into())?;
         self.span(result, 4)?;
-        self.world.tree.lookup(&place)?;
-        Err(Errno::Inval.into())
+        let id = self.world.tree.lookup(&place)?;
+        let Body::Link(target) = &self.world.tree.node(id).body else {
+            return Err(Errno::Inval.into());
+        };
+        let target = target.as_bytes();
+        let part = target[..target.len().min(into.1 as usize)].to_vec();
+        self.charge_bytes(part.len() as u64)?;
+        self.store(into.0, &part)?;
+        self.store_u32(result, part.len() as u32)?;
+        Ok(())
     }
 
     /// `path_open`
@@ -122,7 +144,7 @@ impl<G: GuestMemory> Call<'_, G> {
         flags: u32,
         result: u32,
     ) -> Wasi {
-        known_lookup(lookup)?;
+        let followed = follow(lookup)?;
         let flags = known_fdflags(flags)?;
         let (create, directory, exclusive, truncate) = (
             how & oflags::CREAT != 0,
@@ -136,7 +158,9 @@ impl<G: GuestMemory> Call<'_, G> {
         let needed = rights::PATH_OPEN
             | if create { rights::PATH_CREATE_FILE } else { 0 }
             | if truncate { rights::PATH_FILESTAT_SET_SIZE } else { 0 };
-        let place = self.place(fd, needed, path)?;
+        // What must not exist must not be a link either.
+        let followed = if create && exclusive { Follow::Never } else { followed };
+        let place = self.place(fd, needed, path, followed)?;
         let (base, inheriting) = (base & rights::ALL, inheriting & rights::ALL);
         let allowed = self.world.descriptors.get(fd)?.inheriting;
         if (base | inheriting) & !allowed != 0 {
@@ -145,20 +169,23 @@ impl<G: GuestMemory> Call<'_, G> {
         self.span(result, 4)?;
         let opened = self.world.descriptors.free()?;
         let writes = base & rights::FD_WRITE != 0;
-        let ino = match self.world.tree.lookup(&place) {
+        let id = match self.world.tree.lookup(&place) {
             Ok(_) if create && exclusive => return Err(Errno::Exist.into()),
-            Ok(ino) => {
-                let node = self.world.tree.node(ino);
-                if node.is_directory() && !directory && (create || truncate || writes) {
-                    return Err(Errno::Isdir.into());
+            Ok(id) => {
+                let node = self.world.tree.node(id);
+                match node.body {
+                    Body::Directory(_) if create || truncate || writes => {
+                        return Err(Errno::Isdir.into());
+                    }
+                    Body::Directory(_) => {}
+                    _ if directory => return Err(Errno::Notdir.into()),
+                    Body::Link(_) => return Err(Errno::Loop.into()),
+                    Body::File(_) if node.read_only && (truncate || writes) => {
+                        return Err(Errno::Rofs.into());
+                    }
+                    Body::File(_) => {}
                 }
-                if !node.is_directory() && directory {
-                    return Err(Errno::Notdir.into());
-                }
-                if node.read_only && (truncate || writes && !node.is_directory()) {
-                    return Err(Errno::Rofs.into());
-                }
-                ino
+                id
             }
             Err(Errno::Noent) if create && place.slash => return Err(Errno::Isdir.into()),
             Err(Errno::Noent) if create => {
@@ -167,15 +194,15 @@ impl<G: GuestMemory> Call<'_, G> {
             }
             Err(errno) => return Err(errno.into()),
         };
-        if truncate && !self.world.tree.node(ino).is_directory() {
-            self.truncate(ino, 0);
-            self.changed(Target::Node(ino));
+        if truncate && !self.world.tree.node(id).is_directory() {
+            self.truncate(id, 0);
+            self.changed(Target::Node(id));
         }
-        let is_directory = self.world.tree.node(ino).is_directory();
+        let is_directory = self.world.tree.node(id).is_directory();
         let apply = if is_directory { rights::DIRECTORY } else { rights::FILE };
-        let mut descriptor = Descriptor::new(Target::Node(ino), base & apply, inheriting);
+        let mut descriptor = Descriptor::new(Target::Node(id), base & apply, inheriting);
         descriptor.flags = flags;
-        self.world.tree.open(ino);
+        self.world.tree.open(id);
         self.world.descriptors.insert(opened, descriptor);
         self.store_u32(result, opened)?;
         Ok(())
@@ -183,7 +210,7 @@ impl<G: GuestMemory> Call<'_, G> {
 
     /// `path_remove_directory`
     pub(super) fn path_remove_directory(&mut self, fd: u32, path: Text) -> Wasi {
-        let place = self.place(fd, rights::PATH_REMOVE_DIRECTORY, path)?;
+        let place = self.place(fd, rights::PATH_REMOVE_DIRECTORY, path, Follow::Never)?;
         let now = self.now();
         self.world.tree.remove_directory(&place, &mut self.world.quota, now)?;
         Ok(())
@@ -191,10 +218,10 @@ impl<G: GuestMemory> Call<'_, G> {
 
     /// `path_rename`
     pub(super) fn path_rename(&mut self, from: u32, old: Text, to: u32, new: Text) -> Wasi {
-        let old = self.place(from, rights::PATH_RENAME_SOURCE, old)?;
-        let new = self.place(to, rights::PATH_RENAME_TARGET, new)?;
-        if let Ok(ino) = self.world.tree.lookup(&old) {
-            self.charge_items(self.world.tree.below(ino).nodes as u64)?;
+        let old = self.place(from, rights::PATH_RENAME_SOURCE, old, Follow::Never)?;
+        let new = self.place(to, rights::PATH_RENAME_TARGET, new, Follow::Never)?;
+        if let Ok(id) = self.world.tree.lookup(&old) {
+            self.charge_items(self.world.tree.below(id).nodes as u64)?;
         }
         let now = self.now();
         self.world.tree.rename(&old, &new, &mut self.world.quota, now)??;
@@ -203,14 +230,18 @@ impl<G: GuestMemory> Call<'_, G> {
 
     /// `path_unlink_file`
     pub(super) fn path_unlink_file(&mut self, fd: u32, path: Text) -> Wasi {
-        let place = self.place(fd, rights::PATH_UNLINK_FILE, path)?;
+        let place = self.place(fd, rights::PATH_UNLINK_FILE, path, Follow::Never)?;
         let now = self.now();
         self.world.tree.unlink_file(&place, &mut self.world.quota, now)?;
         Ok(())
     }
 }
 
-/// Lookup flags: following links is the only one, and there are no links.
-fn known_lookup(flags: u32) -> Result<(), Errno> {
-    if flags > 1 { Err(Errno::Inval) } else { Ok(()) }
+/// Lookup flags: following links is the only one.
+fn follow(lookup: u32) -> Result<Follow, Errno> {
+    match lookup {
+        0 => Ok(Follow::Slash),
+        1 => Ok(Follow::Always),
+        _ => Err(Errno::Inval),
+    }
 }

@@ -3,8 +3,11 @@
 use super::call::{Buffer, Call, Halt, Wasi};
 use super::descriptors::Target;
 use super::errno::{Errno, fdflags, rights};
-use super::tree::{Body, Ino};
+use super::tree::{Body, Id};
 use super::{End, GuestMemory};
+
+/// Largest file size and offset: what fits an i64.
+pub(super) const MAX_OFFSET: u64 = i64::MAX as u64;
 
 impl<G: GuestMemory> Call<'_, G> {
     /// `fd_read`, and `fd_pread` with an offset.
@@ -24,6 +27,7 @@ impl<G: GuestMemory> Call<'_, G> {
         descriptor.need(rights::FD_READ | offset.map_or(0, |_| rights::FD_SEEK))?;
         self.span(result, 4)?;
         let (buffers, total) = self.buffers(buffers, count)?;
+        in_file(offset)?;
         let moved = self.content_len(target).saturating_sub(at).min(total);
         self.charge_bytes(moved)?;
         // Taken out and put back, so that the memory can be written meanwhile.
@@ -71,9 +75,10 @@ impl<G: GuestMemory> Call<'_, G> {
         let at = if append { self.content_len(target) } else { at };
         self.span(result, 4)?;
         let (buffers, total) = self.buffers(buffers, count)?;
+        in_file(offset)?;
         self.charge_bytes(total)?;
-        let end = at.checked_add(total).filter(|end| i64::try_from(*end).is_ok());
-        let end = end.ok_or(Errno::Inval)?;
+        let end = at.checked_add(total).filter(|end| *end <= MAX_OFFSET);
+        let end = end.ok_or(Errno::Fbig)?;
         if total > 0 {
             self.extend(target, at, end)?;
             let mut content = std::mem::take(self.content(target)?);
@@ -106,7 +111,9 @@ impl<G: GuestMemory> Call<'_, G> {
             Target::Stderr if len == 0 => "stderr".len() as u64,
             _ => 0,
         };
-        self.world.quota.add(path.saturating_add(end - len))?;
+        // A file with several names is as often in the output.
+        let added = (end - len).saturating_mul(self.copies(target));
+        self.world.quota.add(path.saturating_add(added))?;
         self.charge_bytes(written.saturating_sub(len))?;
         let content = self.content(target)?;
         let device = |_| Halt::End(End::Device);
@@ -121,7 +128,14 @@ impl<G: GuestMemory> Call<'_, G> {
             Target::Stdin => self.world.stdin.len() as u64,
             Target::Stdout => self.world.stdout.len() as u64,
             Target::Stderr => self.world.stderr.len() as u64,
-            Target::Node(ino) => self.world.tree.node(ino).size(),
+            Target::Node(id) => self.world.tree.node(id).size(),
+        }
+    }
+
+    fn copies(&self, target: Target) -> u64 {
+        match target {
+            Target::Node(id) => self.world.tree.node(id).copies(),
+            _ => 1,
         }
     }
 
@@ -131,9 +145,9 @@ impl<G: GuestMemory> Call<'_, G> {
             Target::Stdin => Ok(&mut self.world.stdin),
             Target::Stdout => Ok(&mut self.world.stdout),
             Target::Stderr => Ok(&mut self.world.stderr),
-            Target::Node(ino) => match &mut self.world.tree.node_mut(ino).body {
+            Target::Node(id) => match &mut self.world.tree.node_mut(id).body {
                 Body::File(bytes) => Ok(bytes),
-                Body::Directory(_) => Err(Errno::Isdir),
+                _ => Err(Errno::Isdir),
             },
         }
     }
@@ -141,32 +155,32 @@ impl<G: GuestMemory> Call<'_, G> {
     /// Notes that a file's content changed.
     pub(super) fn changed(&mut self, target: Target) {
         let now = self.now();
-        if let Target::Node(ino) = target {
-            self.world.tree.touch(ino, now);
+        if let Target::Node(id) = target {
+            self.world.tree.touch(id, now);
         }
     }
 
     /// The node of a descriptor that can seek; a stream can't.
-    pub(super) fn seekable(&self, fd: u32, needed: u64) -> Result<Ino, Errno> {
+    pub(super) fn seekable(&self, fd: u32, needed: u64) -> Result<Id, Errno> {
         let descriptor = self.world.descriptors.get(fd)?;
-        let Target::Node(ino) = descriptor.target else { return Err(Errno::Spipe) };
+        let Target::Node(id) = descriptor.target else { return Err(Errno::Spipe) };
         descriptor.need(needed)?;
-        Ok(ino)
+        Ok(id)
     }
 
     /// `fd_seek`
     pub(super) fn fd_seek(&mut self, fd: u32, delta: i64, whence: u32, result: u32) -> Wasi {
         let telling = delta == 0 && whence == 1;
         let needed = if telling { rights::FD_TELL } else { rights::FD_SEEK };
-        let ino = self.seekable(fd, needed)?;
+        let id = self.seekable(fd, needed)?;
         self.span(result, 8)?;
         let from = match whence {
             0 => 0,
             1 => self.world.descriptors.get(fd)?.at,
-            2 => self.world.tree.node(ino).size(),
+            2 => self.world.tree.node(id).size(),
             _ => return Err(Errno::Inval.into()),
         };
-        let to = from.checked_add_signed(delta).filter(|to| i64::try_from(*to).is_ok());
+        let to = from.checked_add_signed(delta).filter(|to| *to <= MAX_OFFSET);
         let to = to.ok_or(Errno::Inval)?;
         self.world.descriptors.get_mut(fd)?.at = to;
         self.store_u64(result, to)?;
@@ -180,4 +194,9 @@ impl<G: GuestMemory> Call<'_, G> {
         self.store_u64(result, at)?;
         Ok(())
     }
+}
+
+/// Refuses a given offset that no file can have.
+fn in_file(offset: Option<u64>) -> Result<(), Errno> {
+    if offset.is_some_and(|at| at > MAX_OFFSET) { Err(Errno::Inval) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use super::counts::Counts;
 use super::{Deadline, native};
 use crate::process::{command, stream};
 use crate::ui;
-use crate::{build, cargo, ext, tidy as rules};
+use crate::{build, cargo, ext, programs, tidy as rules};
 
 pub(super) fn tidy(_: Deadline) -> Result<Counts> {
     let report = rules::check()?;
@@ -17,9 +17,11 @@ pub(super) fn tidy(_: Deadline) -> Result<Counts> {
 
 pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
     let examples = "examples/Cargo.toml";
-    let checks: [(&str, &[&str]); 5] = [
+    let programs = "tests/programs/Cargo.toml";
+    let checks: [(&str, &[&str]); 7] = [
         ("formatting", &["fmt", "--all", "--check"]),
         ("formatting of examples", &["fmt", "--all", "--check", "--manifest-path", examples]),
+        ("formatting of programs", &["fmt", "--all", "--check", "--manifest-path", programs]),
         ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         (
             "clippy for wasm",
@@ -42,6 +44,20 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
                 "--all-targets",
                 "--manifest-path",
                 examples,
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        (
+            "clippy of programs",
+            &[
+                "clippy",
+                "--all-targets",
+                "--manifest-path",
+                programs,
+                "--target-dir",
+                "target/programs",
                 "--",
                 "-D",
                 "warnings",
@@ -76,14 +92,28 @@ pub(super) fn examples(deadline: Deadline) -> Result<Counts> {
     build::examples(deadline.left())?;
     let folder = crate::root().join("examples");
     let arguments = ["build", "--workspace", "--bins", "--tests", native::MESSAGES];
-    let programs = native::build("Build the examples' tests", Some(&folder), &arguments, deadline)?;
-    native::run(&programs, |_| true, deadline)
+    let mut tests =
+        native::build("Build the examples' tests", Some(&folder), &arguments, deadline)?;
+
+    let mut arguments = vec!["build", "--bins", "--tests", "--target-dir", "target/programs"];
+    arguments.extend(["--manifest-path", "tests/programs/Cargo.toml", native::MESSAGES]);
+    tests.extend(native::build("Build the programs' tests", None, &arguments, deadline)?);
+    native::run(&tests, |_| true, deadline)
 }
 
 pub(super) fn browser(deadline: Deadline) -> Result<Counts> {
     native::programs(deadline)?;
     ext::build(deadline.left())?;
     node_runner("browser", &["tests/browser/run.mjs"], deadline)
+}
+
+pub(super) fn engines(deadline: Deadline) -> Result<Counts> {
+    // Among them the program that makes the cases.
+    native::programs(deadline)?;
+    ext::build(deadline.left())?;
+    build::examples(deadline.left())?;
+    programs::build(deadline.left())?;
+    node_runner("engines", &["tests/engines/run.mjs"], deadline)
 }
 
 /// Runs a script of our own that counts its tests in its last line.

@@ -33,7 +33,8 @@ pub(super) fn programs(deadline: Deadline) -> Result<&'static [Program]> {
     if let Some(programs) = BUILT.get() {
         return Ok(programs);
     }
-    let all = ["build", "--workspace", "--exclude", "xtask", "--bins", "--tests", MESSAGES];
+    let all =
+        ["build", "--workspace", "--exclude", "xtask", "--bins", "--tests", "--examples", MESSAGES];
     let mut programs = build("Build programs and tests", None, &all, deadline)?;
     // What this command is made of brings features that the rest doesn't need.
     let own = ["build", "--package", "xtask", "--tests", MESSAGES];

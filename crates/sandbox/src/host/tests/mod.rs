@@ -1,41 +1,16 @@
 //! WASI calls against a memory that is a vector.
 
 mod files;
+mod links;
 mod paths;
+mod pointers;
 mod run;
+mod suites;
 
 use super::*;
 use errno::{Errno, fdflags, fstflags, oflags, rights};
+use fuzz::Memory;
 use grid_protocol::{Digest, Runtime};
-
-/// A guest without code.
-pub(super) struct Memory {
-    bytes: Vec<u8>,
-    fuel: i64,
-    refuse_growth: bool,
-}
-
-impl GuestMemory for Memory {
-    fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-    fn read(&self, at: u32, into: &mut [u8]) {
-        into.copy_from_slice(&self.bytes[at as usize..at as usize + into.len()]);
-    }
-    fn write(&mut self, at: u32, bytes: &[u8]) {
-        self.bytes[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
-    }
-    fn grow(&mut self, delta: u32) -> bool {
-        self.bytes.resize(self.bytes.len() + delta as usize * PAGE as usize, 0);
-        !self.refuse_growth
-    }
-    fn fuel(&mut self) -> i64 {
-        self.fuel
-    }
-    fn set_fuel(&mut self, fuel: i64) {
-        self.fuel = fuel;
-    }
-}
 
 fn spec() -> Spec {
     Spec {

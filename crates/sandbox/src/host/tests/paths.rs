@@ -40,7 +40,11 @@ fn opening() {
         (3, "a.txt", CREAT, read, None),
         (3, "a.txt", CREAT | EXCL, read, Some(Errno::Exist)),
         (3, "sub", 0, FILE_RIGHTS, Some(Errno::Isdir)),
-        (3, "sub", DIRECTORY, FILE_RIGHTS, None),
+        (3, "sub", DIRECTORY, FILE_RIGHTS, Some(Errno::Isdir)),
+        (3, "sub", DIRECTORY | TRUNC, read, Some(Errno::Isdir)),
+        (3, "a.txt", DIRECTORY, 0, Some(Errno::Notdir)),
+        (3, "sub", CREAT, read, Some(Errno::Isdir)),
+        (4, ".", DIRECTORY, rights::FD_SEEK, None),
         (3, "a.txt", 16, read, Some(Errno::Inval)),
         (3, "a\0b", 0, read, Some(Errno::Inval)),
         (1, "x", 0, read, Some(Errno::Notdir)),
@@ -178,22 +182,24 @@ fn renaming() {
 }
 
 #[test]
-fn stat_times_and_links() {
+fn stat_and_times() {
     let mut run = start();
     let [at, len] = run.path("sub/b.txt");
     run.ok(F::PathFilestatGet, &[3, 1, at, len, RESULT.into()]);
     assert_eq!(run.u64(RESULT + 32), 1);
     run.err(F::PathFilestatGet, &[3, 0, at, len, OUTSIDE.into()], Errno::Fault);
+    run.err(F::PathFilestatGet, &[3, 2, at, len, RESULT.into()], Errno::Inval);
     run.err(F::PathFilestatSetTimes, &[3, 0, at, len, 0, 0, 1], Errno::Rofs);
-    run.err(F::PathReadlink, &[3, at, len, DATA.into(), 10, RESULT.into()], Errno::Inval);
-    let [new, new_len] = run.path2("link");
-    run.err(F::PathSymlink, &[at, len, 4, new, new_len], Errno::Notsup);
-    run.err(F::PathLink, &[3, 0, at, len, 4, new, new_len], Errno::Notsup);
-    run.err(F::PathReadlink, &[4, new, new_len, DATA.into(), 10, RESULT.into()], Errno::Noent);
+    run.err(F::PathFilestatSetTimes, &[3, 2, at, len, 0, 0, 1], Errno::Inval);
     run.create("x");
     let [at, len] = run.path("x");
     let flags = (fstflags::ATIM | fstflags::MTIM).into();
     run.ok(F::PathFilestatSetTimes, &[4, 0, at, len, 5, 6, flags]);
+    run.ok(F::PathFilestatGet, &[4, 0, at, len, RESULT.into()]);
+    assert_eq!((run.u64(RESULT + 40), run.u64(RESULT + 48)), (5, 6));
+    for wrong in [3u64, 12, 15, 16] {
+        run.err(F::PathFilestatSetTimes, &[4, 0, at, len, 7, 7, wrong], Errno::Inval);
+    }
     run.ok(F::PathFilestatGet, &[4, 0, at, len, RESULT.into()]);
     assert_eq!((run.u64(RESULT + 40), run.u64(RESULT + 48)), (5, 6));
 }

@@ -1,37 +1,41 @@
 //! The files a module sees: `/in` (read-only) and `/out`, in memory.
 //!
-//! Nodes are numbered in the order in which they were made and a number is
-//! never used again, so that listings, cookies and inode numbers are the same
-//! on every machine, and removing while listing skips nothing.
+//! Nodes and entries are numbered in the order in which they were made and a
+//! number is never used again, so that listings, cookies and inode numbers are
+//! the same on every machine, and removing while listing skips nothing.
+//!
+//! Everything is in vectors: there are few nodes, and in the browser's wasm
+//! each kind of B-tree takes 4 KB.
 
+mod change;
 mod rename;
+mod resolve;
 
-use super::errno::Errno;
+pub(super) use resolve::{Follow, Place};
+
+use super::errno::filetype;
 use grid_protocol::{Files, limits};
-use std::collections::{BTreeMap, BTreeSet};
 
-/// Number of a node.
-pub(super) type Ino = u64;
+/// Where a node is in the tree; free for another once it is gone.
+pub(super) type Id = usize;
 
 /// The root of `/in`.
-pub(super) const IN: Ino = 1;
+pub(super) const IN: Id = 0;
 /// The root of `/out`.
-pub(super) const OUT: Ino = 2;
+pub(super) const OUT: Id = 1;
 
-/// Files and directories that may exist under `/out` at a time, so that with
-/// both streams a list never holds more than [`limits::MAX_FILES`].
-const MAX_NODES: usize = limits::MAX_FILES - 2;
-/// Longest name of one path component.
-const MAX_NAME: usize = 255;
+/// Names that may exist under `/out` at a time, so that with both streams a
+/// list never holds more than [`limits::MAX_FILES`].
+const MAX_NAMES: usize = limits::MAX_FILES - 2;
 
-/// A file or directory.
+/// A file, directory or symbolic link.
 #[derive(Debug)]
 pub(super) struct Node {
-    parent: Ino,
-    /// Empty for the two roots.
-    name: String,
-    /// False once it was removed and only open descriptors hold it.
-    linked: bool,
+    /// The inode number.
+    pub(super) number: u64,
+    /// Entries that name it: 0 once it was removed and only open descriptors
+    /// hold it.
+    links: u32,
     opens: u32,
     /// Access, modification, change: nanoseconds of the module's clock.
     pub(super) times: [u64; 3],
@@ -44,13 +48,49 @@ pub(super) struct Node {
 pub(super) enum Body {
     File(Vec<u8>),
     Directory(Directory),
+    /// A symbolic link: a relative path.
+    Link(String),
 }
 
-/// A directory's entries, by name and in order of making.
+impl Body {
+    /// An empty directory.
+    pub(super) fn directory() -> Self {
+        Self::Directory(Directory::default())
+    }
+}
+
+/// A directory: where it is, its entries sorted by name, and their names in
+/// order of making. Unlike a file it has one name only.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    names: BTreeMap<String, Ino>,
-    order: BTreeSet<Ino>,
+    /// Itself for the two roots, and for one that was removed.
+    parent: Id,
+    name: String,
+    entries: Vec<Entry>,
+    order: Vec<(u64, String)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    id: Id,
+    number: u64,
+}
+
+impl Directory {
+    /// Where an entry is, or else would be.
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(self.find(name).ok()?)
+    }
+
+    /// Where the names numbered `from` and later begin.
+    fn later(&self, from: u64) -> usize {
+        self.order.partition_point(|(number, _)| *number < from)
+    }
 }
 
 impl Node {
@@ -58,23 +98,43 @@ impl Node {
         matches!(self.body, Body::Directory(_))
     }
 
-    /// Bytes of a file; 0 for a directory.
+    /// Its type as filestat and listings give it.
+    pub(super) fn filetype(&self) -> u8 {
+        match self.body {
+            Body::File(_) => filetype::REGULAR_FILE,
+            Body::Directory(_) => filetype::DIRECTORY,
+            Body::Link(_) => filetype::SYMBOLIC_LINK,
+        }
+    }
+
+    /// Bytes of a file or of a link's path; 0 for a directory.
     pub(super) fn size(&self) -> u64 {
         match &self.body {
             Body::File(bytes) => bytes.len() as u64,
             Body::Directory(_) => 0,
+            Body::Link(path) => path.len() as u64,
         }
     }
-}
 
-/// Where a path leads: an entry of a directory, or a directory itself.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) dir: Ino,
-    /// None when the path names `dir` itself (`.`, `a/..`).
-    pub(super) name: Option<String>,
-    /// The path ends in a slash: only a directory will do.
-    pub(super) slash: bool,
+    /// Entries that name it.
+    pub(super) fn links(&self) -> u32 {
+        self.links
+    }
+
+    /// How often its bytes count as output: once for each of its names, and
+    /// once while it has none but is open.
+    pub(super) fn copies(&self) -> u64 {
+        self.links.max(1).into()
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self.body, Body::File(_))
+    }
+
+    /// What one name of the node counts, the name's path apart.
+    fn weight(&self) -> u64 {
+        if self.is_file() { self.size() } else { 0 }
+    }
 }
 
 /// Bytes of output held, against the limit: [`Files::size`] of what would be
@@ -103,27 +163,33 @@ impl Quota {
     pub(super) fn remove(&mut self, bytes: u64) {
         self.held -= bytes;
     }
+
+    /// Bytes that can still be written.
+    pub(super) fn left(&self) -> u64 {
+        self.limit - self.held
+    }
 }
 
 /// Both trees.
 #[derive(Debug)]
 pub(super) struct Tree {
-    nodes: BTreeMap<Ino, Node>,
-    next: Ino,
-    /// Nodes under `/out`, removed but open ones included.
+    nodes: Vec<Option<Node>>,
+    /// Places of nodes that are gone.
+    unused: Vec<Id>,
+    /// The next number of a node or entry.
+    next: u64,
+    /// Names under `/out`, and nodes that lost theirs but are open.
     made: usize,
 }
 
 impl Tree {
     /// Both roots, and under `/in` the files of the input list.
     pub(super) fn new(input: impl Iterator<Item = (String, Vec<u8>)>) -> Self {
-        let mut tree = Self { nodes: BTreeMap::new(), next: OUT + 1, made: 0 };
-        for (ino, read_only) in [(IN, true), (OUT, false)] {
-            let body = Body::Directory(Directory::default());
-            let times = [0; 3];
-            let name = String::new();
-            let root = Node { parent: ino, name, linked: true, opens: 0, times, read_only, body };
-            tree.nodes.insert(ino, root);
+        let mut tree = Self { nodes: Vec::new(), unused: Vec::new(), next: 1, made: 0 };
+        for (parent, read_only) in [(IN, true), (OUT, false)] {
+            let root = Directory { parent, ..Directory::default() };
+            let id = tree.place(Body::Directory(root), read_only, 0);
+            tree.node_mut(id).links = 1;
         }
         for (path, bytes) in input {
             let Some(below) = path.strip_prefix("/in/") else { continue };
@@ -131,8 +197,8 @@ impl Tree {
             let mut dir = IN;
             for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
                 dir = match tree.child(dir, folder) {
-                    Some(ino) => ino,
-                    None => tree.insert(dir, folder, Body::Directory(Directory::default()), 0),
+                    Some(id) => id,
+                    None => tree.insert(dir, folder, Body::directory(), 0),
                 };
             }
             tree.insert(dir, name, Body::File(bytes), 0);
@@ -140,280 +206,159 @@ impl Tree {
         tree
     }
 
-    /// Moves everything under `/out` into `output`.
+    /// Moves the files under `/out` into `output`, a file with several names
+    /// under each. Symbolic links are no files: they are left out.
     pub(super) fn collect(mut self, output: &mut Files) {
-        let paths: Vec<(Ino, String)> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.linked && !node.read_only && !node.is_directory())
-            .map(|(ino, _)| (*ino, self.path(*ino)))
-            .collect();
-        for (ino, path) in paths {
-            if let Some(Node { body: Body::File(bytes), .. }) = self.nodes.remove(&ino) {
+        let mut folders = vec![(OUT, String::from("/out"))];
+        while let Some((dir, path)) = folders.pop() {
+            let Body::Directory(directory) = &mut self.node_mut(dir).body else { continue };
+            for Entry { name, id, .. } in std::mem::take(&mut directory.entries) {
+                let path = [&path, "/", &name].concat();
+                let node = self.node_mut(id);
+                node.links -= 1;
+                let bytes = match &mut node.body {
+                    Body::File(bytes) if node.links == 0 => std::mem::take(bytes),
+                    Body::File(bytes) => bytes.clone(),
+                    Body::Directory(_) => {
+                        folders.push((id, path));
+                        continue;
+                    }
+                    Body::Link(_) => continue,
+                };
                 output.insert(&path, bytes).expect("paths and numbers were checked when made");
             }
         }
     }
 
     /// A node that a descriptor or an entry names.
-    pub(super) fn node(&self, ino: Ino) -> &Node {
-        self.nodes.get(&ino).expect("nodes live as long as entries and descriptors name them")
+    pub(super) fn node(&self, id: Id) -> &Node {
+        let node = self.nodes.get(id).and_then(Option::as_ref);
+        node.expect("nodes live as long as entries and descriptors name them")
     }
 
     /// The same, to change it.
-    pub(super) fn node_mut(&mut self, ino: Ino) -> &mut Node {
-        self.nodes.get_mut(&ino).expect("nodes live as long as entries and descriptors name them")
+    pub(super) fn node_mut(&mut self, id: Id) -> &mut Node {
+        let node = self.nodes.get_mut(id).and_then(Option::as_mut);
+        node.expect("nodes live as long as entries and descriptors name them")
     }
 
-    fn directory(&self, ino: Ino) -> Option<&Directory> {
-        match &self.node(ino).body {
+    fn directory(&self, id: Id) -> Option<&Directory> {
+        match &self.node(id).body {
             Body::Directory(directory) => Some(directory),
-            Body::File(_) => None,
+            _ => None,
         }
     }
 
-    fn directory_mut(&mut self, ino: Ino) -> &mut Directory {
-        match &mut self.node_mut(ino).body {
+    fn directory_mut(&mut self, id: Id) -> &mut Directory {
+        match &mut self.node_mut(id).body {
             Body::Directory(directory) => directory,
-            Body::File(_) => unreachable!("a parent is a directory"),
+            _ => unreachable!("a parent is a directory"),
         }
     }
 
-    fn child(&self, dir: Ino, name: &str) -> Option<Ino> {
-        self.directory(dir)?.names.get(name).copied()
+    fn child(&self, dir: Id, name: &str) -> Option<Id> {
+        Some(self.directory(dir)?.get(name)?.id)
     }
 
-    /// Entries of a directory after the one numbered `after`.
-    pub(super) fn entries(&self, dir: Ino, after: Ino) -> impl Iterator<Item = (Ino, &Node)> {
-        let order = self.directory(dir).map(|directory| directory.order.range(after + 1..));
-        order.into_iter().flatten().map(|ino| (*ino, self.node(*ino)))
+    /// Entries of a directory numbered `from` and later: number, name and
+    /// node.
+    pub(super) fn entries(&self, dir: Id, from: u64) -> impl Iterator<Item = (u64, &str, Id)> {
+        self.directory(dir).into_iter().flat_map(move |directory| {
+            directory.order[directory.later(from)..].iter().filter_map(|(number, name)| {
+                Some((*number, name.as_str(), directory.get(name)?.id))
+            })
+        })
     }
 
-    /// The directory above; a root is its own.
-    pub(super) fn parent(&self, ino: Ino) -> Ino {
-        self.node(ino).parent
+    /// The directory above a directory; a root is its own.
+    pub(super) fn parent(&self, dir: Id) -> Id {
+        self.directory(dir).map_or(dir, |directory| directory.parent)
     }
 
-    /// Names from the root down to `ino`.
-    fn names(&self, mut ino: Ino) -> Vec<&str> {
-        let mut names = Vec::new();
-        while self.node(ino).parent != ino {
-            names.push(self.node(ino).name.as_str());
-            ino = self.node(ino).parent;
-        }
-        names.reverse();
-        names
+    /// Names from a directory up to its root.
+    fn names(&self, mut dir: Id) -> impl Iterator<Item = &str> {
+        std::iter::from_fn(move || {
+            let directory = self.directory(dir).filter(|directory| directory.parent != dir)?;
+            dir = directory.parent;
+            Some(directory.name.as_str())
+        })
     }
 
-    /// Whole path of a node under `/out`.
-    fn path(&self, ino: Ino) -> String {
-        let mut path = String::from("/out");
-        for name in self.names(ino) {
-            path.push('/');
-            path.push_str(name);
-        }
-        path
+    /// Directories from `dir` up to its root.
+    pub(super) fn depth(&self, dir: Id) -> usize {
+        self.names(dir).count()
     }
 
     /// Length of the whole path of an entry `name` of `dir`.
-    fn path_len(&self, dir: Ino, name: &str) -> usize {
-        let above: usize = self.names(dir).iter().map(|name| name.len() + 1).sum();
+    fn path_len(&self, dir: Id, name: &str) -> usize {
+        let above: usize = self.names(dir).map(|name| name.len() + 1).sum();
         "/out".len() + above + 1 + name.len()
     }
 
-    /// Walks `path` from the directory `start`; it never leads above it.
-    pub(super) fn resolve(&self, start: Ino, path: &str) -> Result<Place, Errno> {
-        if path.is_empty() {
-            return Err(Errno::Noent);
-        }
-        if path.starts_with('/') {
-            return Err(Errno::Notcapable);
-        }
-        let mut walked = vec![start];
-        let mut dir = start;
-        let mut name: Option<&str> = None;
-        let mut slash = false;
-        for part in path.split('/') {
-            if part.is_empty() {
-                slash = true;
-                continue;
-            }
-            if part.len() > MAX_NAME {
-                return Err(Errno::Nametoolong);
-            }
-            if let Some(folder) = name.take() {
-                dir = self.child(dir, folder).ok_or(Errno::Noent)?;
-                if !self.node(dir).is_directory() {
-                    return Err(Errno::Notdir);
-                }
-                walked.push(dir);
-            }
-            slash = false;
-            match part {
-                "." => {}
-                ".." => {
-                    walked.pop();
-                    dir = *walked.last().ok_or(Errno::Notcapable)?;
-                }
-                _ => name = Some(part),
-            }
-        }
-        Ok(Place { dir, name: name.map(str::to_owned), slash })
-    }
-
-    /// What stands at a place.
-    pub(super) fn lookup(&self, place: &Place) -> Result<Ino, Errno> {
-        let Some(name) = &place.name else { return Ok(place.dir) };
-        let ino = self.child(place.dir, name).ok_or(Errno::Noent)?;
-        if place.slash && !self.node(ino).is_directory() {
-            return Err(Errno::Notdir);
-        }
-        Ok(ino)
-    }
-
-    fn insert(&mut self, parent: Ino, name: &str, body: Body, now: u64) -> Ino {
-        let ino = self.next;
+    fn number(&mut self) -> u64 {
         self.next += 1;
-        let read_only = self.node(parent).read_only;
-        let name = name.to_owned();
-        let node = Node { parent, name, linked: true, opens: 0, times: [now; 3], read_only, body };
-        self.nodes.insert(ino, node);
-        self.attach(ino, now);
-        ino
+        self.next - 1
     }
 
-    fn attach(&mut self, ino: Ino, now: u64) {
-        let (parent, name) = (self.node(ino).parent, self.node(ino).name.clone());
-        let directory = self.directory_mut(parent);
-        directory.names.insert(name, ino);
-        directory.order.insert(ino);
-        self.touch(parent, now);
+    fn place(&mut self, body: Body, read_only: bool, now: u64) -> Id {
+        let number = self.number();
+        let node = Node { number, links: 0, opens: 0, times: [now; 3], read_only, body };
+        let id = self.unused.pop().unwrap_or_else(|| {
+            self.nodes.push(None);
+            self.nodes.len() - 1
+        });
+        self.nodes[id] = Some(node);
+        id
     }
 
-    fn detach(&mut self, ino: Ino, now: u64) {
-        let (parent, name) = (self.node(ino).parent, self.node(ino).name.clone());
-        let directory = self.directory_mut(parent);
-        directory.names.remove(&name);
-        directory.order.remove(&ino);
-        self.touch(parent, now);
+    fn insert(&mut self, dir: Id, name: &str, body: Body, now: u64) -> Id {
+        let id = self.place(body, self.node(dir).read_only, now);
+        self.attach(dir, name, id, now);
+        id
+    }
+
+    /// Adds an entry where nothing stands.
+    fn attach(&mut self, dir: Id, name: &str, id: Id, now: u64) {
+        let number = self.number();
+        let directory = self.directory_mut(dir);
+        let at = directory.find(name).unwrap_or_else(|at| at);
+        directory.entries.insert(at, Entry { name: name.to_owned(), id, number });
+        directory.order.push((number, name.to_owned()));
+        self.touch(dir, now);
+        let node = self.node_mut(id);
+        node.links += 1;
+        node.times[2] = now;
+        if let Body::Directory(directory) = &mut node.body {
+            directory.parent = dir;
+            name.clone_into(&mut directory.name);
+        }
+    }
+
+    /// Takes an entry away.
+    fn detach(&mut self, dir: Id, name: &str, now: u64) {
+        let directory = self.directory_mut(dir);
+        let Ok(at) = directory.find(name) else { return };
+        let Entry { id, number, .. } = directory.entries.remove(at);
+        directory.order.remove(directory.later(number));
+        self.touch(dir, now);
+        let node = self.node_mut(id);
+        node.links -= 1;
+        node.times[2] = now;
+        if let Body::Directory(directory) = &mut node.body {
+            directory.parent = id;
+        }
+    }
+
+    /// Nodes that there is room for.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Notes a change of content.
-    pub(super) fn touch(&mut self, ino: Ino, now: u64) {
-        let times = &mut self.node_mut(ino).times;
+    pub(super) fn touch(&mut self, id: Id, now: u64) {
+        let times = &mut self.node_mut(id).times;
         times[1] = now;
         times[2] = now;
-    }
-
-    /// Makes a file or directory where nothing stands. The outer error ends
-    /// the run, the inner goes to the module.
-    pub(super) fn create(
-        &mut self,
-        place: &Place,
-        body: Body,
-        quota: &mut Quota,
-        now: u64,
-    ) -> Result<Result<Ino, Errno>, OverQuota> {
-        let Some(name) = &place.name else { return Ok(Err(Errno::Exist)) };
-        let parent = self.node(place.dir);
-        if parent.read_only {
-            return Ok(Err(Errno::Rofs));
-        }
-        if !parent.linked {
-            return Ok(Err(Errno::Noent));
-        }
-        if self.made >= MAX_NODES {
-            return Ok(Err(Errno::Nospc));
-        }
-        let path = self.path_len(place.dir, name);
-        if path > limits::MAX_PATH {
-            return Ok(Err(Errno::Nametoolong));
-        }
-        if matches!(body, Body::File(_)) {
-            quota.add(path as u64)?;
-        }
-        self.made += 1;
-        Ok(Ok(self.insert(place.dir, name, body, now)))
-    }
-
-    /// Counts a descriptor of the node.
-    pub(super) fn open(&mut self, ino: Ino) {
-        self.node_mut(ino).opens += 1;
-    }
-
-    /// Counts a descriptor less; a removed node goes with its last one.
-    pub(super) fn close(&mut self, ino: Ino, quota: &mut Quota) {
-        self.node_mut(ino).opens -= 1;
-        self.drop_if_unused(ino, quota);
-    }
-
-    fn drop_if_unused(&mut self, ino: Ino, quota: &mut Quota) {
-        let node = self.node(ino);
-        if !node.linked && node.opens == 0 {
-            quota.remove(node.size());
-            self.nodes.remove(&ino);
-            self.made -= 1;
-        }
-    }
-
-    /// Removes an entry. The caller checked that it may go.
-    fn unlink(&mut self, ino: Ino, quota: &mut Quota, now: u64) {
-        let node = self.node(ino);
-        if !node.is_directory() {
-            quota.remove(self.path_len(node.parent, &node.name) as u64);
-        }
-        self.detach(ino, now);
-        self.node_mut(ino).linked = false;
-        self.drop_if_unused(ino, quota);
-    }
-
-    /// `path_unlink_file`
-    pub(super) fn unlink_file(
-        &mut self,
-        place: &Place,
-        quota: &mut Quota,
-        now: u64,
-    ) -> Result<(), Errno> {
-        let ino = self.lookup(place)?;
-        if self.node(ino).is_directory() {
-            return Err(Errno::Isdir);
-        }
-        if self.node(ino).read_only {
-            return Err(Errno::Rofs);
-        }
-        self.unlink(ino, quota, now);
-        Ok(())
-    }
-
-    /// `path_remove_directory`
-    pub(super) fn remove_directory(
-        &mut self,
-        place: &Place,
-        quota: &mut Quota,
-        now: u64,
-    ) -> Result<(), Errno> {
-        let ino = self.lookup(place)?;
-        if place.name.is_none() {
-            return Err(Errno::Inval);
-        }
-        let directory = self.directory(ino).ok_or(Errno::Notdir)?;
-        if self.node(ino).read_only {
-            return Err(Errno::Rofs);
-        }
-        if !directory.names.is_empty() {
-            return Err(Errno::Notempty);
-        }
-        self.unlink(ino, quota, now);
-        Ok(())
-    }
-
-    /// Directories from `ino` up to its root.
-    pub(super) fn depth(&self, ino: Ino) -> usize {
-        if self.node(ino).linked { self.names(ino).len() } else { 0 }
-    }
-
-    /// Name of a node, as its directory lists it.
-    pub(super) fn name(&self, ino: Ino) -> &str {
-        &self.node(ino).name
     }
 }

@@ -1,0 +1,104 @@
+//! How a node stands, and why: anyone may ask, for anyone may read the log.
+
+use super::Id;
+use crate::error::AppError;
+use crate::state::Shared;
+use crate::store::{DecisionRow, Entry, rows};
+use axum::Json;
+use axum::extract::State;
+use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, Trusted};
+use grid_protocol::entry::Unanswered;
+use grid_protocol::{Digest, PublicKey, RejectCode};
+use std::sync::Arc;
+
+/// Decisions that one answer holds.
+const MAX_DECISIONS: usize = 100;
+
+/// `GET /v1/nodes/{key}`: a node that was never seen stands as a new one.
+pub(crate) async fn standing(
+    State(shared): State<Arc<Shared>>,
+    Id(node): Id<PublicKey>,
+) -> Result<Json<NodeStanding>, AppError> {
+    let found = shared.reads.run(move |db| {
+        Ok((rows::node_totals(db, node)?, rows::decisions(db, node, MAX_DECISIONS)?))
+    });
+    let ((fuel, tasks), decisions) = found.await?;
+    let core = shared.core();
+    let standing = core.votes.quorums.trust().standing(&node);
+    let state = match standing.caught {
+        Some(_) => Trusted::Caught,
+        None if standing.newcomer => Trusted::New,
+        None => Trusted::Trusted,
+    };
+    Ok(Json(NodeStanding {
+        node,
+        online: core.is_online(&node),
+        state,
+        passes: standing.passes.into(),
+        error_rate: standing.error,
+        check_rate: standing.check_rate(DEFAULT_ERROR_PPB),
+        fuel,
+        tasks,
+        open: core.votes.open_of(&node),
+        why: standing.to_string(),
+        decisions: decisions.iter().map(|row| decision(row, node)).collect(),
+    }))
+}
+
+fn decision(row: &DecisionRow, node: PublicKey) -> NodeDecision {
+    let (what, why) = words(row, node);
+    NodeDecision { seq: row.seq, time_ms: row.entry.at_ms(), what: what.into(), why }
+}
+
+/// What an entry decided about a node, and why.
+fn words(row: &DecisionRow, node: PublicKey) -> (&'static str, String) {
+    match &row.entry {
+        Entry::Settled { job, index, answer, .. } => {
+            let task = format!("task {index} of job {job}");
+            let own = row.votes.iter().find(|vote| vote.receipt.body.node == node);
+            let agrees = |digest: Digest| digest == *answer;
+            let others: Vec<_> = row
+                .votes
+                .iter()
+                .filter(|vote| vote.receipt.body.node != node)
+                .filter(|vote| agrees(vote.receipt.body.answer()))
+                .map(|vote| match vote.receipt.body.node == vote.receipt.body.relay {
+                    true => "the relay's own run".to_owned(),
+                    false => format!("node {}", vote.receipt.body.node),
+                })
+                .collect();
+            let Some(own) = own else { return ("settled", task) };
+            let seq = own.seq;
+            if !agrees(own.receipt.body.answer()) {
+                let by = others.join(", ");
+                return ("caught", format!("entry {seq}: its answer to {task} lost against {by}"));
+            }
+            match others.as_slice() {
+                [] => (
+                    "agreed_alone",
+                    format!(
+                        "entry {seq}: its draw spared {task} the check, and later checks passed"
+                    ),
+                ),
+                by => (
+                    "passed",
+                    format!("entry {seq}: its answer to {task} agrees with {}", by.join(", ")),
+                ),
+            }
+        }
+        Entry::Unanswered { seq, place, why, .. } => {
+            let why = match why {
+                Unanswered::Absent => "it was off line",
+                Unanswered::Busy => "it had no free slot in time",
+                Unanswered::Silent => "it took the lease and did not finish it in time",
+                Unanswered::Unable => "its device could not run the task",
+            };
+            ("unanswered", format!("drawn at place {place} to check entry {seq}: {why}"))
+        }
+        Entry::Refused { lease, code, .. } => {
+            let name = RejectCode::from_number(*code).map_or("refused", RejectCode::name);
+            ("refused", format!("its receipt for lease {lease}: {name}"))
+        }
+        other => ("other", format!("an entry of kind {}", other.kind() as u8)),
+    }
+}

@@ -1,0 +1,393 @@
+//! Who checks whom, and what becomes of those who lie: with the relay in this
+//! process, and nodes that do what a test says.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use common::{Fixture, Node, get, job, lines, receive, start_with, until};
+use grid_engine::Engine;
+use grid_protocol::api::{
+    JobInfo, JobState, NodeStanding, ResultStanding, TaskInfo, TaskResult, TaskState, Trusted,
+};
+use grid_protocol::{
+    Digest, Files, FromNode, GiveBackReason, JobId, LeaseOffer, RefuseCode, RejectCode, Side, Spec,
+    ToNode,
+};
+use grid_relay::{Config, TrustConfig};
+use grid_scheduler::trust::Rules;
+use reqwest::Method;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// Two agreeing newcomers settle a task; two passed checks make a node trusted.
+const RULES: Rules = Rules {
+    faulty_ppm: 1_000,
+    colluding_ppm: 1_000,
+    floor_ppm: 0,
+    newcomer: 2,
+    hold: 1,
+    window: 15_000,
+    max_votes: 12,
+    verdict_ppb: 50_000_000,
+};
+
+async fn start(change: impl FnOnce(&mut Config)) -> Fixture {
+    start_with(|config| {
+        config.trust =
+            TrustConfig { rules: RULES, referee: true, ..config.trust.clone() };
+        change(config);
+    })
+    .await
+}
+
+impl Fixture {
+    /// A job whose results may be wrong with this probability, in 10^-9.
+    async fn submit(&self, inputs: &[&[u8]], error_ppb: u32) -> JobInfo {
+        let module = self.owner.submit_module().await;
+        let mut job = job(&module, inputs, None);
+        job["error_ppb"] = error_ppb.into();
+        self.owner.json(Method::POST, "/v1/jobs", job.to_string()).await
+    }
+
+    /// Nodes of these seeds, that can be drawn.
+    async fn nodes<const N: usize>(&self, seeds: [u8; N]) -> [Node; N] {
+        let mut nodes = Vec::new();
+        for seed in seeds {
+            nodes.push(self.node(seed).await);
+        }
+        until(|| async { self.metric("grid_roster").await == N as f64 }).await;
+        nodes.try_into().unwrap_or_else(|_| panic!("as many as seeds"))
+    }
+
+    async fn settled(&self, job: JobId, done: u64) -> JobInfo {
+        until(|| async { self.owner.job(job).await.done == done }).await;
+        self.owner.job(job).await
+    }
+
+    async fn standing(&self, node: &Node) -> NodeStanding {
+        let url = format!("{}/v1/nodes/{}", self.owner.base, node.key.public());
+        get(&url).await.json().await.unwrap()
+    }
+
+    async fn provisional(&self, job: JobId) -> Vec<TaskResult> {
+        let path = format!("/v1/jobs/{job}/results?provisional=true");
+        lines(&self.owner.get(&path).await.1)
+    }
+}
+
+impl Node {
+    /// Takes one lease and answers it.
+    async fn work(&mut self, stdout: &[u8]) -> LeaseOffer {
+        self.ready(1).await;
+        let offer = self.lease().await;
+        self.answer(&offer, stdout).await;
+        offer
+    }
+
+    async fn answer(&mut self, offer: &LeaseOffer, stdout: &[u8]) {
+        let result = self.result(offer, stdout, 10);
+        self.deliver(&result).await;
+    }
+
+    /// What the module really computes.
+    async fn compute(&mut self, offer: &LeaseOffer) {
+        let spec = Spec::decode(&offer.spec).unwrap();
+        let admitted = grid_sandbox::admission::admit(&common::wasm()).unwrap();
+        let engine = Engine::new().unwrap();
+        let module = engine.load(&admitted.bytes).unwrap();
+        let input = Files::decode(Side::Input, offer.input.as_ref().unwrap()).unwrap();
+        let outcome = engine.run(&module, &spec, input, |_| ControlFlow::Continue(())).unwrap();
+        let mut result = self.result(offer, b"", outcome.fuel);
+        let output = outcome.output.encode();
+        let mut body = result.unverified().unwrap().body;
+        body.output = Digest::of(&output);
+        result.receipt = body.encode();
+        result.signature = self.key.sign(&result.receipt);
+        result.output = Some(output);
+        self.deliver(&result).await;
+    }
+}
+
+#[tokio::test]
+async fn replicas_that_agree_settle_a_task() {
+    let relay = start(|_| {}).await;
+    let info = relay.submit(&[b"x"], 100_000).await;
+    let [mut first, mut second] = relay.nodes([1, 2]).await;
+    let offer = first.work(b"answer").await;
+
+    // One result is provisional: the owner sees it when asked for.
+    until(|| async { relay.owner.job(info.id).await.provisional == 1 }).await;
+    let now = relay.owner.job(info.id).await;
+    assert_eq!((now.done, now.spent, now.error_ppb), (0, 0, 100_000));
+    let path = format!("/v1/jobs/{}/results", info.id);
+    assert_eq!(lines(&relay.owner.get(&path).await.1), []);
+    let provisional = relay.provisional(info.id).await;
+    assert_eq!(provisional[0].standing, ResultStanding::Provisional);
+    let tasks: Vec<TaskInfo> =
+        relay.owner.json(Method::GET, &format!("/v1/jobs/{}/tasks", info.id), "").await;
+    assert_eq!(tasks[0].state, TaskState::Provisional);
+    let standing = relay.standing(&first).await;
+    assert_eq!((standing.state, standing.open, standing.fuel), (Trusted::New, 1, 0));
+
+    // The check looks like any lease.
+    let check = second.work(b"answer").await;
+    assert_eq!(check.spec, offer.spec);
+    assert_ne!(check.lease, offer.lease);
+    let results = relay.owner.results(info.id).await;
+    assert_eq!((results.len(), results[0].quorum.len()), (1, 1));
+    assert_eq!(results[0].standing, ResultStanding::Canonical);
+    let info = relay.settled(info.id, 1).await;
+    assert_eq!((info.state, info.spent, info.provisional), (JobState::Done, 20, 0));
+    for node in [&first, &second] {
+        let standing = relay.standing(node).await;
+        assert_eq!((standing.passes, standing.fuel, standing.tasks), (1, 10, 1));
+        assert_eq!(standing.decisions[0].what, "passed");
+    }
+    assert_eq!(relay.metric("grid_referee_runs_total").await, 0.0);
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn a_liar_is_caught_and_its_results_are_issued_again() {
+    let relay = start(|config| config.trust.answer = MS(200)).await;
+    let inputs: Vec<Vec<u8>> = (0..10).map(|number| vec![number]).collect();
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let info = relay.submit(&inputs, 50_000_000).await;
+    let [mut liar, mut helper] = relay.nodes([1, 2]).await;
+    // It earns trust first.
+    for done in 1..=2 {
+        liar.work(b"right").await;
+        helper.work(b"right").await;
+        relay.settled(info.id, done).await;
+    }
+    assert_eq!(relay.standing(&liar).await.state, Trusted::Trusted);
+    drop(helper);
+    // Then nobody checks this.
+    let held = liar.work(b"a lie").await;
+    until(|| async { relay.owner.job(info.id).await.provisional == 1 }).await;
+
+    let [mut one, mut two] = [relay.node(3).await, relay.node(4).await];
+    until(|| async { relay.metric("grid_roster").await == 3.0 }).await;
+    let disputed = one.work(b"right").await;
+    // Only the liar has a free slot: it is drawn, sooner or later.
+    let check = liar.work(b"another lie").await;
+    assert_eq!(check.spec, disputed.spec);
+    let third = two.work(b"right").await;
+    assert_eq!(third.spec, disputed.spec);
+    relay.settled(info.id, 3).await;
+
+    let refused = receive(&mut liar.socket).await;
+    let Some(ToNode::Refused { code, message, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(code, RefuseCode::Caught.number());
+    assert!(message.contains("wrong"), "{message}");
+    let standing = relay.standing(&liar).await;
+    assert_eq!((standing.state, standing.online), (Trusted::Caught, false));
+    assert_eq!((standing.decisions[0].what.as_str(), standing.fuel), ("caught", 20));
+    assert!(standing.why.contains(&standing.decisions[0].seq.to_string()), "{}", standing.why);
+    assert_eq!(relay.metric("grid_nodes_caught_total").await, 1.0);
+
+    // What was provisional goes to others, before anything else.
+    let (again, other) = tokio::select! {
+        offer = async { one.ready(1).await; one.lease().await } => (offer, true),
+        offer = async { two.ready(1).await; two.lease().await } => (offer, false),
+    };
+    assert_eq!(again.spec, held.spec);
+    let (node, checker) = if other { (&mut one, &mut two) } else { (&mut two, &mut one) };
+    node.answer(&again, b"right").await;
+    loop {
+        checker.ready(1).await;
+        let offer = checker.lease().await;
+        checker.answer(&offer, b"right").await;
+        if offer.spec == held.spec {
+            break;
+        }
+    }
+    until(|| async { relay.provisional(info.id).await.iter().any(|result| {
+        result.standing == ResultStanding::Canonical && result.spec.encode() == held.spec
+    }) }).await;
+    let standing = relay.standing(&liar).await;
+    assert_eq!((standing.fuel, standing.tasks), (20, 2), "nothing for a lie");
+
+    // It can't come back, not even after a restart.
+    let relay = relay.restart_with(|config| config.trust.rules = RULES).await;
+    let mut socket = common::connect(&relay.relay).await;
+    common::join(&mut socket, &relay.relay, 1).await;
+    let refused = receive(&mut socket).await;
+    assert!(matches!(refused, Some(ToNode::Refused { code: 8, .. })), "{refused:?}");
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn with_one_node_the_relay_checks() {
+    let relay = start(|_| {}).await;
+    let info = relay.submit(&[b"x", b"y"], 100_000).await;
+    let [mut node] = relay.nodes([1]).await;
+    node.ready(1).await;
+    let offer = node.lease().await;
+    node.compute(&offer).await;
+    let info = relay.settled(info.id, 1).await;
+    let standing = relay.standing(&node).await;
+    assert_eq!((standing.passes, standing.tasks, info.spent), (1, 1, standing.fuel));
+    assert!(standing.decisions[0].why.contains("the relay's own run"));
+    // It isn't believed more than the relay.
+    node.work(b"a lie").await;
+    let refused = receive(&mut node.socket).await;
+    assert!(matches!(refused, Some(ToNode::Refused { code: 8, .. })), "{refused:?}");
+    let info = relay.settled(info.id, 2).await;
+    assert_eq!((info.state, info.spent), (JobState::Done, standing.fuel));
+    assert_eq!(relay.metric("grid_referee_runs_total").await, 2.0);
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn nodes_of_one_network_do_not_check_each_other() {
+    let relay = start(|config| config.trust.diversity = true).await;
+    let info = relay.submit(&[b"x"], 100_000).await;
+    let [mut node, mut other] = relay.nodes([1, 2]).await;
+    other.ready(1).await;
+    let offer = other.lease().await;
+    node.ready(1).await;
+    other.compute(&offer).await;
+    relay.settled(info.id, 1).await;
+    assert_eq!(relay.metric("grid_referee_runs_total").await, 1.0);
+    assert_eq!(relay.metric("grid_leases_granted_total").await, 1.0);
+    relay.finish().await;
+}
+
+const EIGHT: [&[u8]; 8] = [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"];
+
+/// Eight tasks were answered by one node; of two that may check, `after` lets
+/// one go wrong, and the other one has to check all.
+async fn checks_pass_on(relay: Fixture, why: &str, after: impl AsyncFnOnce(Node)) {
+    let info = relay.submit(&EIGHT, 100_000).await;
+    let [mut first, lazy, mut good] = relay.nodes([1, 2, 3]).await;
+    first.ready(8).await;
+    for _ in 0..8 {
+        let offer = first.lease().await;
+        first.answer(&offer, b"answer").await;
+    }
+    let key = relay.standing(&lazy).await.node;
+    after(lazy).await;
+    good.ready(8).await;
+    for _ in 0..8 {
+        let offer = good.lease().await;
+        good.answer(&offer, b"answer").await;
+    }
+    let info = relay.settled(info.id, 8).await;
+    assert_eq!((info.state, info.spent), (JobState::Done, 160));
+    let url = format!("{}/v1/nodes/{key}", relay.owner.base);
+    let standing: NodeStanding = get(&url).await.json().await.unwrap();
+    let unanswered: Vec<_> =
+        standing.decisions.iter().filter(|decision| decision.what == "unanswered").collect();
+    assert!(!unanswered.is_empty() && unanswered.iter().all(|d| d.why.contains(why)), "{standing:?}");
+    let count = relay.metric("grid_checks_unanswered_total").await;
+    assert_eq!(count as usize, unanswered.len());
+    assert_eq!(relay.metric("grid_referee_runs_total").await, 0.0);
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn a_candidate_that_left_is_passed_over() {
+    let relay = start(|_| {}).await;
+    checks_pass_on(relay, "off line", async |node| drop(node)).await;
+}
+
+#[tokio::test]
+async fn a_candidate_without_a_free_slot_is_passed_over() {
+    let relay = start(|config| config.trust.answer = MS(200)).await;
+    let mut kept = None;
+    checks_pass_on(relay, "no free slot", async |node| kept = Some(node)).await;
+}
+
+#[tokio::test]
+async fn a_candidate_that_never_answers_is_passed_over() {
+    let relay = start(|config| {
+        config.lease_deadline = MS(500);
+        config.heartbeat = MS(200);
+    })
+    .await;
+    let mut kept = None;
+    checks_pass_on(relay, "did not finish", async |mut node: Node| {
+        node.ready(8).await;
+        kept = Some(node);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lower_error_rate_takes_more_replicas() {
+    for (error_ppb, votes) in [(1_000_000_000, 2), (1, 3)] {
+        let relay = start(|_| {}).await;
+        let info = relay.submit(&[b"x"], error_ppb).await;
+        let mut nodes = relay.nodes([1, 2, 3, 4]).await;
+        for node in &mut nodes {
+            node.ready(1).await;
+        }
+        for _ in 0..votes {
+            let (at, offer) = next_offer(&mut nodes).await;
+            nodes[at].answer(&offer, b"answer").await;
+        }
+        let info = relay.settled(info.id, 1).await;
+        assert_eq!(info.spent, 10 * votes, "error rate {error_ppb}");
+        relay.finish().await;
+    }
+}
+
+/// The next lease that any of the nodes gets.
+async fn next_offer(nodes: &mut [Node]) -> (usize, LeaseOffer) {
+    let offers = nodes.iter_mut().enumerate().map(|(at, node)| {
+        Box::pin(async move { (at, node.lease().await) })
+    });
+    futures_util::future::select_all(offers).await.0
+}
+
+#[tokio::test]
+async fn what_no_device_can_run_the_relay_runs() {
+    let relay = start(|config| config.trust.rules = Rules { newcomer: 0, ..RULES }).await;
+    let info = relay.submit(&[b"x"], 100_000).await;
+    let mut nodes = relay.nodes([1, 2, 3, 4]).await;
+    for node in &mut nodes {
+        node.ready(1).await;
+        let offer = node.lease().await;
+        let reason = GiveBackReason::Device.number();
+        let back = FromNode::GiveBack { lease: offer.lease, reason, detail: "no".into() };
+        common::send(&mut node.socket, &back).await;
+    }
+    let info = relay.settled(info.id, 1).await;
+    assert_eq!((info.state, info.spent), (JobState::Done, 0));
+    assert_eq!(relay.owner.results(info.id).await[0].receipt.body.node, relay.relay.key());
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn refusals_of_leases_that_were_held_are_logged() {
+    let relay = start(|_| {}).await;
+    relay.submit(&[b"x"], 100_000).await;
+    let [mut node] = relay.nodes([1]).await;
+    node.ready(1).await;
+    let offer = node.lease().await;
+    let mut result = node.result(&offer, b"answer", 10);
+    result.output = Some(b"other".to_vec());
+    node.send_result(&result).await;
+    assert_eq!(node.rejected().await, RejectCode::Output.number());
+    until(|| async { !relay.standing(&node).await.decisions.is_empty() }).await;
+    let standing = relay.standing(&node).await;
+    assert_eq!(standing.decisions[0].what, "refused");
+    assert!(standing.decisions[0].why.contains("wrong_output"));
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn error_rates_out_of_range_are_refused() {
+    let relay = start(|_| {}).await;
+    let module = relay.owner.submit_module().await;
+    for wrong in [0, 1_000_000_001u64] {
+        let mut job = job(&module, &[b"x"], None);
+        job["error_ppb"] = wrong.into();
+        let answer = relay.owner.error(Method::POST, "/v1/jobs", job.to_string()).await;
+        assert_eq!(answer, (400, "bad_request".into()));
+    }
+    relay.finish().await;
+}
