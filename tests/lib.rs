@@ -7,7 +7,7 @@ use curve25519_dalek::scalar::clamp_integer;
 use curve25519_dalek::{EdwardsPoint, Scalar};
 use grid_client::{Client, OwnerKey};
 use grid_protocol::api::{JobInfo, NewJob};
-use grid_protocol::{Digest, Signature, SigningKey};
+use grid_protocol::{Digest, JobId, Signature, SigningKey};
 use grid_relay::{Config, Relay, RelayHandle};
 use grid_testing::{NO_OP, Owner, small_job};
 use sha2::{Digest as _, Sha512};
@@ -89,6 +89,14 @@ impl TestRelay {
         let owner = self.owner();
         let module = owner.submit_module(NO_OP.as_bytes()).await?;
         owner.submit_job(&job(module.source)).await
+    }
+
+    /// Waits until so many of a job's tasks are settled, which follows what
+    /// their nodes are acknowledged.
+    pub async fn done(&self, job: JobId, tasks: u64) -> Result<JobInfo> {
+        eventually("tasks are settled", async || Ok(self.owner().job(job).await?.done == tasks))
+            .await?;
+        self.owner().job(job).await
     }
 
     /// A counter or gauge of `/metrics`; 0 where it was never counted. `name`

@@ -1,5 +1,6 @@
+//! The target `entry`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: grid_fuzz::write_seeds("entry"), |bytes: &[u8]| {
     grid_fuzz::protocol::entry(bytes);
 });

@@ -1,5 +1,6 @@
+//! The target `ids`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: grid_fuzz::write_seeds("ids"), |bytes: &[u8]| {
     grid_fuzz::protocol::ids(bytes);
 });

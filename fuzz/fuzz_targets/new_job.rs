@@ -1,5 +1,6 @@
+//! The target `new_job`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: grid_fuzz::write_seeds("new_job"), |bytes: &[u8]| {
     grid_fuzz::api::new_job(bytes);
 });

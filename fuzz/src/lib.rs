@@ -56,6 +56,21 @@ pub const TARGETS: &[Target] = &[
     Target { name: "witness", run: log::witness, seeds: log::witness_seeds },
 ];
 
+/// Writes a target's seeds into the folder that the environment's
+/// `GRID_FUZZ_SEEDS` names, if it does: its program calls this before libFuzzer
+/// reads its corpus.
+pub fn write_seeds(name: &str) {
+    let Some(folder) = std::env::var_os("GRID_FUZZ_SEEDS") else { return };
+    let target = TARGETS.iter().find(|target| target.name == name).expect("every target is listed");
+    for (number, seed) in (target.seeds)().iter().enumerate() {
+        let path = std::path::Path::new(&folder).join(format!("seed-{number}"));
+        if let Err(error) = std::fs::write(&path, seed) {
+            eprintln!("can't write {}: {error}", path.display());
+            std::process::exit(2);
+        }
+    }
+}
+
 /// Bytes up to `at`, and the rest; all of them and nothing where they are fewer.
 fn split(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
     bytes.split_at(at.min(bytes.len()))

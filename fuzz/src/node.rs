@@ -42,10 +42,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// What a relay says until the node works.
 fn script() -> Vec<Vec<u8>> {
     let relay = vectors::key("relay").public();
-    let challenge =
-        ToNode::Challenge { version: 1, relay, origin: ORIGIN.into(), nonce: [9; 32] };
-    let welcome =
-        ToNode::Welcome { heartbeat_ms: 10_000, standing: Vec::new(), fuel: 0, tasks: 0 };
+    let challenge = ToNode::Challenge { version: 1, relay, origin: ORIGIN.into(), nonce: [9; 32] };
+    let welcome = ToNode::Welcome { heartbeat_ms: 10_000, standing: Vec::new(), fuel: 0, tasks: 0 };
     let spec = Spec {
         runtime: Runtime::Wasm,
         arithmetic: 0,
@@ -109,7 +107,9 @@ impl Bench {
             RunReport { reason: ExitReason::Exit, exit_code: 0, output, fuel, hint: None }
         };
         let event = match what % 16 {
-            0 => Event::Fetched { lease: LEASE, digest: Digest::of(&module()), result: Ok(module()) },
+            0 => {
+                Event::Fetched { lease: LEASE, digest: Digest::of(&module()), result: Ok(module()) }
+            }
             1 => {
                 self.now = self.alarm.take().unwrap_or(self.now + 1000);
                 Event::Wake

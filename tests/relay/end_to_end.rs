@@ -115,7 +115,10 @@ async fn a_node_pauses_and_survives_its_network() -> Result<()> {
     let submitted = client.submit_job(new_job(module.source), [Ok(input)]).await?;
     let settings = Settings { on: true, relay: relay.origin().into(), ..Settings::default() };
     let node = start_node(NodeSetup {
-        config: grid_node::Config::default(),
+        config: grid_node::Config {
+            admissions: vec![grid_sandbox::ADMISSION],
+            ..grid_node::Config::default()
+        },
         key: key(1),
         settings: settings.clone(),
         saved: vec![],

@@ -34,7 +34,7 @@ async fn a_vanished_nodes_task_is_leased_again() -> Result<()> {
     let (body, output) = second.receipt(&offer, b"answer")?;
     second.send_result(&body, &output).await?;
     second.ack().await?;
-    assert_eq!(relay.owner().job(job.id).await?.done, 1);
+    relay.done(job.id, 1).await?;
     Ok(())
 }
 
@@ -58,7 +58,7 @@ async fn a_node_that_returns_keeps_its_lease() -> Result<()> {
     assert_eq!(standing, [offer.lease]);
     node.send_result(&body, &output).await?;
     node.ack().await?;
-    assert_eq!(relay.owner().job(job.id).await?.done, 1);
+    relay.done(job.id, 1).await?;
     assert_eq!(relay.metric("grid_leases_granted_total").await?, 1);
     Ok(())
 }
@@ -174,8 +174,8 @@ async fn a_restart_keeps_results_and_tasks() -> Result<()> {
     let (mut node, standing) = ScriptedNode::rejoin(relay.origin(), key(1), holding).await?;
     assert!(!standing.contains(&done.lease));
     node.send_result(&body, &output).await?;
-    assert_eq!(node.ack().await?, ack, "the same acknowledgement, from the store");
-    let info = relay.owner().job(job.id).await?;
+    assert_eq!(node.ack().await?.seq, ack.seq, "the same entry, from the store");
+    let info = relay.done(job.id, 1).await?;
     assert_eq!((info.done, info.spent), (1, body.fuel));
     let again = node.lease().await?;
     let (body, output) = node.receipt(&again, b"answer")?;

@@ -1,6 +1,8 @@
 //! `grid audit` against relays that keep to the rules, and against relays that
 //! cheat in every way that a log can show.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{Home, Ran};
@@ -163,7 +165,8 @@ fn a_relay_that_settles_by_a_checker_of_its_choice() {
     let job = served.world.job(40, 100_000);
     for index in 0..20 {
         let task = Task { job, index };
-        let votes: Vec<u64> = [Some(0), Some(1), None].map(|node| served.world.vote(task, node)).into();
+        let votes: Vec<u64> =
+            [Some(0), Some(1), None].map(|node| served.world.vote(task, node)).into();
         let answer = served.world.receipt(task, None).body.answer();
         served.world.settle(task, answer, votes);
     }

@@ -36,7 +36,7 @@ impl Default for Config {
         Self {
             agent: concat!("grid-node/", env!("CARGO_PKG_VERSION")).into(),
             package: Package::Full,
-            admissions: vec![1],
+            admissions: vec![2],
             slots: 1,
             delegation: None,
             jitter_seed: 0,

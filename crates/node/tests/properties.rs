@@ -297,7 +297,8 @@ fn play(steps: Vec<Step>) {
             }
             Step::Answer(at, how) => {
                 let Some((lease, receipt)) = pick(seen.results.clone(), at) else { continue };
-                let ack = Ack { receipt, lease, seq: 1, salt: Digest::ZERO, size: 1, root: Digest::ZERO };
+                let ack =
+                    Ack { receipt, lease, seq: 1, salt: Digest::ZERO, size: 1, root: Digest::ZERO };
                 let signature = match how {
                     0 => Signature([0; 64]),
                     _ => relay_key(bench.relay).sign(&ack.encode()),

@@ -5,8 +5,9 @@
 //!
 //! Data path: a node's socket ([`session`]) checks a result and hands it to the
 //! one writer thread ([`writer`]), which commits what waits in one transaction
-//! of the [`store`]; the [`log`] follows and signs; then memory follows ([`state`], [`core`]): the lease is
-//! completed, free slots get new leases, the node its acknowledgement.
+//! of the [`store`]; the [`log`] follows and signs; then memory follows
+//! ([`state`], [`core`]): the lease is completed, free slots get new leases, the
+//! node its acknowledgement.
 //! Nothing is acknowledged before it is durable.
 #![allow(rustdoc::private_intra_doc_links, reason = "the overview names private modules")]
 

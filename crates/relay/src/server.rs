@@ -4,7 +4,7 @@ use crate::log::{Log, LogError};
 use crate::operator::{self, OperatorError, Paths};
 use crate::referee::{self, Referee};
 use crate::socket::Peer;
-use crate::state::Shared;
+use crate::state::{Parts, Shared};
 use crate::store::{Blobs, Reads, SqliteStore, Store, StoreError};
 use crate::writer::{self, Request, Writer};
 use crate::{Config, api};
@@ -129,8 +129,8 @@ impl Relay {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (referee, asked) = Referee::channel();
         let (follow_ups, following) = mpsc::unbounded_channel();
-        let shared =
-            Shared::new(config, lock, &key, origin, writer, reads, blobs, log, referee, follow_ups);
+        let parts = Parts { writer, reads, blobs, log, referee, follow_ups };
+        let shared = Shared::new(config, lock, &key, origin, parts);
         let shared = Arc::new(shared);
         let recovering = shared.clone();
         tokio::task::spawn_blocking(move || recovering.recover())

@@ -71,19 +71,25 @@ pub(crate) struct Shared {
     start: Instant,
 }
 
+/// What was opened before.
+pub(crate) struct Parts {
+    pub(crate) writer: Writer,
+    pub(crate) reads: Reads,
+    pub(crate) blobs: Blobs,
+    pub(crate) log: Log,
+    pub(crate) referee: Referee,
+    pub(crate) follow_ups: mpsc::UnboundedSender<Request>,
+}
+
 impl Shared {
     pub(crate) fn new(
         config: Config,
         lock: File,
         key: &SigningKey,
         origin: String,
-        writer: Writer,
-        reads: Reads,
-        blobs: Blobs,
-        log: Log,
-        referee: Referee,
-        follow_ups: mpsc::UnboundedSender<Request>,
+        parts: Parts,
     ) -> Self {
+        let Parts { writer, reads, blobs, log, referee, follow_ups } = parts;
         let milliseconds = |duration: std::time::Duration| duration.as_millis() as u64;
         let settings = Settings {
             lease_ms: milliseconds(config.lease_deadline),
@@ -243,11 +249,13 @@ impl Shared {
                 (Then::Vote(lease, draw), Write::Accept(accept), answer) => {
                     self.accepted(&mut core, lease, draw, &accept, (answer, ack));
                 }
-                (Then::Referee(task, draw), Write::Accept(accept), answer) => {
-                    if let Ok(Outcome::Accepted { seq, .. }) = answer {
-                        let body = accept.receipt.body();
-                        self.voted(&mut core, task, body, draw, (seq, accept.at_ms));
-                    }
+                (
+                    Then::Referee(task, draw),
+                    Write::Accept(accept),
+                    Ok(Outcome::Accepted { seq, .. }),
+                ) => {
+                    let body = accept.receipt.body();
+                    self.voted(&mut core, task, body, draw, (seq, accept.at_ms));
                 }
                 (Then::Settled(settlement), _, answer) => {
                     self.settled(&mut core, &settlement, answer);

@@ -126,6 +126,7 @@ fn help_explains_each_option() {
         "config",
         "listen",
         "origin",
+        "log-origin",
         "heartbeat",
         "lease-deadline",
         "grace",
@@ -174,8 +175,8 @@ fn owners_come_and_go_while_the_relay_runs() {
     assert!(get(&ready, "/v1/account", key.trim()).ends_with(r#"{"name":"ada","budget":570}"#));
     let list = json(&run(dir.path(), &["owner", "list", "--json"]));
     assert_eq!(list, serde_json::json!([{"name": "ada", "key": true, "budget": 570}]));
-    // Keys and grants: five entries.
-    assert_eq!(json(&run(dir.path(), &["check", "--json"]))["entries"], 5);
+    // Keys and grants are five entries, the rules one.
+    assert_eq!(json(&run(dir.path(), &["check", "--json"]))["entries"], 6);
 
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -195,13 +196,19 @@ fn it_stops_on_interrupt_and_keeps_its_key_to_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (relay, first) = serve(&mut program(dir.path()));
     stop(relay, "-INT");
-    let mode = std::fs::metadata(dir.path().join("relay.key")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    for secret in ["relay.key", "log.secret"] {
+        let mode = std::fs::metadata(dir.path().join(secret)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
     let (relay, second) = serve(&mut program(dir.path()));
     let beside = run(dir.path(), &["serve", "--listen", "127.0.0.1:0"]);
     assert!(String::from_utf8_lossy(&beside.stderr).contains("another relay"));
     assert_eq!(first["relay"], second["relay"]);
     stop(relay, "-TERM");
+
+    // The log keeps its name, whatever port the relay got.
+    let renamed = run(dir.path(), &["serve", "--listen", "127.0.0.1:0", "--log-origin", "x/y"]);
+    assert!(String::from_utf8_lossy(&renamed.stderr).contains("can't be changed to x/y"));
 
     std::fs::write(dir.path().join("relay.key"), "not a key").unwrap();
     let broken = run(dir.path(), &["serve", "--listen", "127.0.0.1:0"]);

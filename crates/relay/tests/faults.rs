@@ -49,6 +49,13 @@ async fn start() -> (Fixture, Arc<AtomicU8>) {
     (Fixture { dir, relay, owner }, mode)
 }
 
+/// How many entries there are of this kind.
+fn entries_of(relay: &Fixture, kind: u8) -> i64 {
+    let db = rusqlite::Connection::open(relay.dir.path().join("grid.sqlite")).unwrap();
+    let count = "SELECT count(*) FROM entries WHERE kind = ?1";
+    db.query_row(count, [kind], |row| row.get(0)).unwrap()
+}
+
 async fn a_result_survives(fault: u8) {
     let (relay, mode) = start().await;
     let info = relay.owner.submit_job(&[b"1", b"2"], None).await;
@@ -109,6 +116,8 @@ async fn leases_outlive_an_outage() {
     let mut node = relay.node(1).await;
     node.ready(1).await;
     let offer = node.lease().await;
+    // That the node came is an entry too: the next write is the owner's.
+    until(|| async { entries_of(&relay, 4) == 1 }).await;
     mode.store(LOSE, Ordering::SeqCst);
     let other = relay.owner.clone();
     let doubtful = tokio::spawn(async move { other.submit_job(&[b"x"], None).await });

@@ -170,13 +170,13 @@ fn logged() -> impl Strategy<Value = Entry> {
 /// What a batch holds: settlements are made of what is there by then.
 #[derive(Debug, Clone)]
 enum Step {
-    Write(Write),
+    Write(Box<Write>),
     Settle(u8, u8, usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => write().prop_map(Step::Write),
+        4 => write().prop_map(|write| Step::Write(Box::new(write))),
         1 => (0u8..5, 0u8..4, 0usize..3).prop_map(|(job, index, at)| Step::Settle(job, index, at)),
     ]
 }
@@ -188,8 +188,12 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0u8..3).prop_map(|key| add_owner("bob", key + 10)),
         1 => (0u8..3).prop_map(|key| Write::RevokeKey { hash: Digest::of(&[key + 10]), at_ms: 5 }),
         2 => (0u8..5, 1u8..4).prop_map(|(job, tasks)| submit(job, tasks)),
-        8 => (0u8..5, 0u8..4, 1u8..4, 0u8..30)
-            .prop_map(|(job, index, node, lease)| accept(job, index, node, lease)),
+        8 => (0u8..5, 0u8..4, 1u8..4, 0u8..30, any::<u64>())
+            .prop_map(|(job, index, node, lease, at_ms)| match accept(job, index, node, lease) {
+                // The clock may jump.
+                Write::Accept(accept) => Write::Accept(Box::new(Accept { at_ms, ..*accept })),
+                other => other,
+            }),
         1 => (0u8..5, any::<bool>()).prop_map(|(job, cancelled)| {
             end(job, if cancelled { JobState::Cancelled } else { JobState::OutOfBudget })
         }),
@@ -242,7 +246,7 @@ proptest! {
         store.commit(&[add_owner("ada", 77)]).unwrap();
         for (batch, fate) in &batches {
             let batch: Vec<Write> = batch.iter().map(|step| match step {
-                Step::Write(write) => write.clone(),
+                Step::Write(write) => (**write).clone(),
                 Step::Settle(job, index, first) => settle(dir.path(), *job, *index, *first),
             }).collect();
             let batch = &batch;

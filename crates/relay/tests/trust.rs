@@ -35,8 +35,7 @@ const RULES: Rules = Rules {
 
 async fn start(change: impl FnOnce(&mut Config)) -> Fixture {
     start_with(|config| {
-        config.trust =
-            TrustConfig { rules: RULES, referee: true, ..config.trust.clone() };
+        config.trust = TrustConfig { rules: RULES, referee: true, ..config.trust.clone() };
         change(config);
     })
     .await
@@ -57,8 +56,12 @@ impl Fixture {
         for seed in seeds {
             nodes.push(self.node(seed).await);
         }
-        until(|| async { self.metric("grid_roster").await == N as f64 }).await;
+        self.roster(N).await;
         nodes.try_into().unwrap_or_else(|_| panic!("as many as seeds"))
+    }
+
+    async fn roster(&self, nodes: usize) {
+        until(|| async { self.metric("grid_roster").await == nodes as f64 }).await;
     }
 
     async fn settled(&self, job: JobId, done: u64) -> JobInfo {
@@ -84,6 +87,22 @@ impl Node {
         let offer = self.lease().await;
         self.answer(&offer, stdout).await;
         offer
+    }
+
+    /// Answers so many leases, as they come.
+    async fn work_on(&mut self, leases: usize) {
+        self.ready(leases as u8).await;
+        let mut acks = 0;
+        while acks < leases {
+            match self.receive().await {
+                ToNode::Lease(offer) => {
+                    let result = self.result(&offer, b"answer", 10);
+                    self.send_result(&result).await;
+                }
+                ToNode::Ack { .. } => acks += 1,
+                other => panic!("neither lease nor acknowledgement: {other:?}"),
+            }
+        }
     }
 
     async fn answer(&mut self, offer: &LeaseOffer, stdout: &[u8]) {
@@ -164,16 +183,20 @@ async fn a_liar_is_caught_and_its_results_are_issued_again() {
     }
     assert_eq!(relay.standing(&liar).await.state, Trusted::Trusted);
     drop(helper);
+    relay.roster(1).await;
+    let mut one = relay.node(3).await;
+    relay.roster(2).await;
     // Then nobody checks this.
     let held = liar.work(b"a lie").await;
     until(|| async { relay.owner.job(info.id).await.provisional == 1 }).await;
 
-    let [mut one, mut two] = [relay.node(3).await, relay.node(4).await];
-    until(|| async { relay.metric("grid_roster").await == 3.0 }).await;
     let disputed = one.work(b"right").await;
-    // Only the liar has a free slot: it is drawn, sooner or later.
-    let check = liar.work(b"another lie").await;
+    liar.ready(1).await;
+    let check = liar.lease().await;
     assert_eq!(check.spec, disputed.spec);
+    let mut two = relay.node(4).await;
+    relay.roster(3).await;
+    liar.answer(&check, b"another lie").await;
     let third = two.work(b"right").await;
     assert_eq!(third.spec, disputed.spec);
     relay.settled(info.id, 3).await;
@@ -189,24 +212,15 @@ async fn a_liar_is_caught_and_its_results_are_issued_again() {
     assert_eq!(relay.metric("grid_nodes_caught_total").await, 1.0);
 
     // What was provisional goes to others, before anything else.
-    let (again, other) = tokio::select! {
-        offer = async { one.ready(1).await; one.lease().await } => (offer, true),
-        offer = async { two.ready(1).await; two.lease().await } => (offer, false),
-    };
-    assert_eq!(again.spec, held.spec);
-    let (node, checker) = if other { (&mut one, &mut two) } else { (&mut two, &mut one) };
-    node.answer(&again, b"right").await;
-    loop {
-        checker.ready(1).await;
-        let offer = checker.lease().await;
-        checker.answer(&offer, b"right").await;
-        if offer.spec == held.spec {
-            break;
-        }
+    for node in [&mut one, &mut two] {
+        assert_eq!(node.work(b"right").await.spec, held.spec);
     }
-    until(|| async { relay.provisional(info.id).await.iter().any(|result| {
-        result.standing == ResultStanding::Canonical && result.spec.encode() == held.spec
-    }) }).await;
+    until(|| async {
+        relay.provisional(info.id).await.iter().any(|result| {
+            result.standing == ResultStanding::Canonical && result.spec.encode() == held.spec
+        })
+    })
+    .await;
     let standing = relay.standing(&liar).await;
     assert_eq!((standing.fuel, standing.tasks), (20, 2), "nothing for a lie");
 
@@ -263,25 +277,20 @@ const EIGHT: [&[u8]; 8] = [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"];
 async fn checks_pass_on(relay: Fixture, why: &str, after: impl AsyncFnOnce(Node)) {
     let info = relay.submit(&EIGHT, 100_000).await;
     let [mut first, lazy, mut good] = relay.nodes([1, 2, 3]).await;
-    first.ready(8).await;
-    for _ in 0..8 {
-        let offer = first.lease().await;
-        first.answer(&offer, b"answer").await;
-    }
+    first.work_on(8).await;
     let key = relay.standing(&lazy).await.node;
     after(lazy).await;
-    good.ready(8).await;
-    for _ in 0..8 {
-        let offer = good.lease().await;
-        good.answer(&offer, b"answer").await;
-    }
+    good.work_on(8).await;
     let info = relay.settled(info.id, 8).await;
     assert_eq!((info.state, info.spent), (JobState::Done, 160));
     let url = format!("{}/v1/nodes/{key}", relay.owner.base);
     let standing: NodeStanding = get(&url).await.json().await.unwrap();
     let unanswered: Vec<_> =
         standing.decisions.iter().filter(|decision| decision.what == "unanswered").collect();
-    assert!(!unanswered.is_empty() && unanswered.iter().all(|d| d.why.contains(why)), "{standing:?}");
+    assert!(
+        !unanswered.is_empty() && unanswered.iter().all(|d| d.why.contains(why)),
+        "{standing:?}"
+    );
     let count = relay.metric("grid_checks_unanswered_total").await;
     assert_eq!(count as usize, unanswered.len());
     assert_eq!(relay.metric("grid_referee_runs_total").await, 0.0);
@@ -337,9 +346,10 @@ async fn a_lower_error_rate_takes_more_replicas() {
 
 /// The next lease that any of the nodes gets.
 async fn next_offer(nodes: &mut [Node]) -> (usize, LeaseOffer) {
-    let offers = nodes.iter_mut().enumerate().map(|(at, node)| {
-        Box::pin(async move { (at, node.lease().await) })
-    });
+    let offers = nodes
+        .iter_mut()
+        .enumerate()
+        .map(|(at, node)| Box::pin(async move { (at, node.lease().await) }));
     futures_util::future::select_all(offers).await.0
 }
 

@@ -524,3 +524,49 @@ fn slots_are_capped() {
     scheduler.ready(key(0), 255);
     assert!(scheduler.dispatch(0, &mut fresh).grants.is_empty());
 }
+
+#[test]
+fn a_slow_lease_gets_a_second_one_beside_it() {
+    let (mut scheduler, mut model, job) = set_up(2, 2);
+    // What is usual takes 5 ms; slow is what takes 30 and more.
+    model.apply(&mut scheduler, Event::Ready { node: 0, slots: 1 });
+    model.apply(&mut scheduler, Event::Pass { ms: 5 });
+    model.apply(&mut scheduler, Event::Take { node: 0, which: 0 });
+    model.apply(&mut scheduler, Event::Vote { which: 0, share: 255 });
+    model.apply(&mut scheduler, Event::Settle { which: 0, paid: true });
+    model.apply(&mut scheduler, Event::Ready { node: 0, slots: 1 });
+    model.apply(&mut scheduler, Event::Ready { node: 1, slots: 1 });
+    assert_eq!(model.leases.len(), 1);
+    model.apply(&mut scheduler, Event::Pass { ms: SETTINGS.slow_ms - 1 });
+    assert_eq!(model.leases.len(), 1, "not slow yet");
+    for _ in 0..3 {
+        model.apply(&mut scheduler, Event::Pass { ms: SETTINGS.slow_ms });
+        model.apply(&mut scheduler, Event::Heartbeat { node: 0, which: 0 });
+    }
+    assert_eq!((model.held(key(0)).len(), model.held(key(1)).len()), (1, 1));
+    // The first result wins, the other is over.
+    model.apply(&mut scheduler, Event::Take { node: 1, which: 0 });
+    model.apply(&mut scheduler, Event::Vote { which: 0, share: 255 });
+    assert!(model.leases.is_empty());
+    assert_eq!(scheduler.job_leased(job), 0);
+}
+
+#[test]
+fn candidates_are_asked_in_turn_and_then_the_referee() {
+    let (mut scheduler, mut model, _) = set_up(1, 3);
+    model.apply(&mut scheduler, Event::Ready { node: 0, slots: 1 });
+    model.apply(&mut scheduler, Event::Take { node: 0, which: 0 });
+    model.apply(&mut scheduler, Event::Vote { which: 0, share: 255 });
+    // Node 3 is away, node 1 has no slot, node 2 takes it and says nothing.
+    let candidates = vec![3, 1, 2, 1];
+    model.apply(&mut scheduler, Event::Check { which: 0, candidates });
+    model.apply(&mut scheduler, Event::Ready { node: 2, slots: 1 });
+    assert!(model.leases.is_empty(), "not its turn");
+    model.apply(&mut scheduler, Event::Pass { ms: SETTINGS.answer_ms });
+    assert_eq!(model.held(key(2)).len(), 1);
+    model.apply(&mut scheduler, Event::Pass { ms: SETTINGS.lease_ms });
+    let skips: Vec<_> = model.skips.iter().map(|skip| (skip.place, skip.why)).collect();
+    let why = [Unanswered::Absent, Unanswered::Busy, Unanswered::Silent, Unanswered::Busy];
+    assert_eq!(skips, [(0, why[0]), (1, why[1]), (2, why[2]), (3, why[3])]);
+    assert_eq!(model.referee.len(), 1);
+}

@@ -283,6 +283,24 @@ fn undecided_votes_go_to_the_relay() {
 }
 
 #[test]
+fn a_likely_liars_dissent_proves_nothing() {
+    let mut trust = Trust::new(Rules::default());
+    // Nearly every new node was caught with its first result.
+    for seq in 1..5_000_u64 {
+        let mut key = [255; 32];
+        key[..8].copy_from_slice(&seq.to_le_bytes());
+        let lie = Vote { seq, voter: Voter::Node(PublicKey(key)), answer: answer(7), draw: DRAWN };
+        let relay = Vote { seq, voter: Voter::Relay, answer: answer(0), draw: DRAWN };
+        trust.settle(seq, &Settlement::new(task(0), answer(0), vec![lie, relay]));
+    }
+    assert!(trust.standing(&node(1)).error > 0.9);
+    let votes = [vote(9_001, 1, 1, SPARED), vote(9_002, 2, 2, SPARED), vote(9_003, 3, 3, SPARED)];
+    for count in 1..=votes.len() {
+        assert_eq!(trust.wants(&votes[..count], 1_000_000_000), Want::Check);
+    }
+}
+
+#[test]
 fn rosters_change_as_written_down() {
     let member = |number: u8| Member { node: node(number), network: [number; 8], account: [0; 8] };
     let mut roster = Roster::default();
@@ -403,7 +421,8 @@ proptest! {
         };
         let (mut live, mut seq) = open_network();
         live.open_job(JOB, PPB, 100);
-        let (mut open, mut log): (Vec<(Task, Vote)>, Vec<(u64, Settlement)>) = Default::default();
+        let mut open: Vec<(Task, Vote)> = Vec::new();
+        let mut log: Vec<(u64, Settlement)> = Vec::new();
         for (index, number, says, draw) in events {
             let voted = live.votes(&task(index)).iter().any(|vote| vote.voter == Voter::Node(node(number)));
             let settled = log.iter().any(|(_, settlement)| settlement.task == task(index));

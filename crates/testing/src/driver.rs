@@ -5,7 +5,7 @@ use crate::scripted::blob_request;
 use crate::socket::{Message, Socket, open_node};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use grid_node::{Action, Config, Event, Node, SavedLease, Settings, Status};
-use grid_protocol::{Ack, SigningKey, ToNode, decode};
+use grid_protocol::{Ack, PublicKey, SigningKey, ToNode, decode};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +41,7 @@ pub struct NodeSetup {
 /// A running native node. Dropping it stops the node as a crash would.
 #[derive(Debug)]
 pub struct NodeHandle {
+    key: PublicKey,
     orders: mpsc::UnboundedSender<Order>,
     shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
@@ -65,12 +66,18 @@ enum Order {
 pub fn start_node(setup: NodeSetup) -> NodeHandle {
     let (orders, inbox) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared::default());
+    let key = setup.key.public();
     let driver = Driver::new(setup, inbox, shared.clone());
     let task = tokio::spawn(driver.run());
-    NodeHandle { orders, shared, task }
+    NodeHandle { key, orders, shared, task }
 }
 
 impl NodeHandle {
+    /// The node's public key.
+    pub fn key(&self) -> PublicKey {
+        self.key
+    }
+
     /// Tells the node what happened, as a browser would.
     pub fn tell(&self, event: Event) {
         // A node that is gone hears nothing.

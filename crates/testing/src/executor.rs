@@ -2,7 +2,7 @@
 
 use grid_engine::{Engine, EngineError, Module};
 use grid_node::{Event, RunReport};
-use grid_protocol::{Digest, ExitReason, Files, LeaseId, Side, Spec};
+use grid_protocol::{Digest, ExitReason, Files, FilesError, LeaseId, Side, Spec};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -40,6 +40,7 @@ pub enum Executor {
 pub struct Wasm {
     engine: Engine,
     modules: Arc<Mutex<HashMap<Digest, Module>>>,
+    lies: bool,
 }
 
 impl std::fmt::Debug for Executor {
@@ -59,7 +60,13 @@ impl Executor {
 
     /// An executor that runs modules in wasmtime.
     pub fn wasm() -> Result<Self, EngineError> {
-        Ok(Self::Wasm(Wasm { engine: Engine::new()?, modules: Arc::default() }))
+        Ok(Self::Wasm(Wasm { engine: Engine::new()?, modules: Arc::default(), lies: false }))
+    }
+
+    /// An executor that runs modules in wasmtime and then changes one digit of
+    /// what they wrote: nothing else about its receipts is wrong.
+    pub fn liar() -> Result<Self, EngineError> {
+        Ok(Self::Wasm(Wasm { engine: Engine::new()?, modules: Arc::default(), lies: true }))
     }
 }
 
@@ -168,10 +175,15 @@ impl Wasm {
                 }
             }
         })?;
+        let output = if self.lies {
+            lie(&outcome.output).map_err(|error| EngineError::Device(error.to_string()))?
+        } else {
+            outcome.output
+        };
         Ok(RunReport {
             reason: outcome.reason,
             exit_code: outcome.exit_code,
-            output: outcome.output.encode(),
+            output: output.encode(),
             fuel: outcome.fuel,
             hint: outcome.hint,
         })
@@ -185,5 +197,45 @@ impl Wasm {
         let module = self.engine.load(&task.module)?;
         lock().insert(task.spec.module, module.clone());
         Ok(module)
+    }
+}
+
+/// The same files with the last digit of standard output changed, or its last
+/// byte where it has none.
+fn lie(truth: &Files) -> Result<Files, FilesError> {
+    let mut stdout = truth.get("stdout").unwrap_or_default().to_vec();
+    match stdout.iter().rposition(u8::is_ascii_digit) {
+        Some(place) => stdout[place] = if stdout[place] == b'9' { b'8' } else { stdout[place] + 1 },
+        None => match stdout.last_mut() {
+            Some(byte) => *byte ^= 1,
+            None => stdout.push(b'1'),
+        },
+    }
+    let mut files = Files::new(Side::Output);
+    for (path, bytes) in truth.iter().filter(|(path, _)| *path != "stdout") {
+        files.insert(path, bytes.to_vec())?;
+    }
+    files.insert("stdout", stdout)?;
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lie_is_another_answer_of_the_same_shape() {
+        let check = |truth: &[u8], expected: &[u8]| {
+            let mut files = Files::new(Side::Output);
+            files.insert("stdout", truth.to_vec()).unwrap();
+            files.insert("/out/more", b"7".to_vec()).unwrap();
+            let lie = lie(&files).unwrap();
+            assert_eq!(lie.get("stdout"), Some(expected));
+            assert_eq!(lie.get("/out/more"), Some(&b"7"[..]));
+        };
+        check(b"the\t12\n", b"the\t13\n");
+        check(b"the\t19\n", b"the\t18\n");
+        check(b"no", b"nn");
+        check(b"", b"1");
     }
 }

@@ -16,6 +16,6 @@ pub use bench::{BenchConfig, Figures, bench_relay};
 pub use driver::{NodeHandle, NodeSetup, start_node};
 pub use executor::{Executor, Task, echo};
 pub use owner::{NO_OP, Owner, small_job};
-pub use process::RelayProcess;
+pub use process::{CHECKED, PRIVATE, RelayProcess};
 pub use scripted::{Challenge, ScriptedNode, result_message};
 pub use swarm::{Swarm, SwarmConfig, SwarmError, is_loopback};

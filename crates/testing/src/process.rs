@@ -8,6 +8,16 @@ use std::time::{Duration, Instant};
 /// Longest time that a relay may take to listen.
 const START: Duration = Duration::from_secs(30);
 
+/// Configuration of a relay that believes every node: one receipt settles a
+/// task.
+pub const PRIVATE: &str = "[trust]\ndiversity = false\nreferee = false\nfaulty_ppm = 0\n\
+    floor_ppm = 0\nnewcomer = 0\nhold = 0\n";
+
+/// Configuration of a relay that has nodes check each other by the default
+/// rules, on loopback; it runs nothing itself, since simulated nodes don't
+/// really run their modules.
+pub const CHECKED: &str = "[trust]\ndiversity = false\nreferee = false\n";
+
 /// A relay as a process of its own. Dropping it kills it.
 #[derive(Debug)]
 pub struct RelayProcess {
@@ -19,8 +29,15 @@ pub struct RelayProcess {
 
 impl RelayProcess {
     /// Starts a relay on a free port of the loopback interface, with its data
-    /// in this folder, and waits until it listens.
+    /// in this folder, that believes every node ([`PRIVATE`]); waits until it
+    /// listens.
     pub fn start(program: &Path, data: &Path) -> Result<Self> {
+        Self::start_with(program, data, PRIVATE)
+    }
+
+    /// The same, with this configuration file.
+    pub fn start_with(program: &Path, data: &Path, config: &str) -> Result<Self> {
+        std::fs::write(data.join("grid-relay.toml"), config)?;
         Self::listen(program, data, "127.0.0.1:0", None)
     }
 

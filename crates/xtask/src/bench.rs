@@ -2,6 +2,7 @@
 //! Never a test: nothing here passes or fails by time.
 
 mod sandbox;
+mod trust;
 
 use std::process::Command;
 use std::time::Duration;
@@ -44,6 +45,9 @@ enum Bench {
     Node,
     /// What admission costs real programs in Chromium, Firefox and wasmtime.
     Sandbox,
+    /// What trust, plain voting and BOINC's rule make of nodes that lie: a
+    /// simulation.
+    Trust,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -54,11 +58,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Bench::Relay => relay()?,
         Bench::Node => node()?,
         Bench::Sandbox => sandbox::run(options)?,
+        Bench::Trust => trust::run()?,
     };
     if options.json {
         println!("{}", Value::Object(figures));
     } else if matches!(options.name, Bench::Sandbox) {
         ui::line(sandbox::table(&figures).trim_end());
+    } else if matches!(options.name, Bench::Trust) {
+        ui::line(trust::table(&figures).trim_end());
     } else {
         let mut rows = Vec::new();
         flatten("", &figures, &mut rows);

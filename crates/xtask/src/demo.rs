@@ -1,21 +1,24 @@
-//! `cargo xtask demo`: one real job on a real relay and a real browser, and
-//! every result checked against the same program run natively.
+//! `cargo xtask demo`: one real job on a real relay, three real browsers and a
+//! node that lies. Every result is checked against the same program run
+//! natively, the liar has to be caught, and an audit of the log has to agree.
 
 mod check;
+mod log;
+mod nodes;
 mod relay;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::process::{Process, TemporaryFolder, command, shown, stream};
-use crate::ui::{self, Step};
-use crate::{build, cargo, ext, setup};
+use crate::process::{TemporaryFolder, shown, stream};
+use crate::{build, cargo, setup, ui};
 use check::Checked;
+use nodes::Nodes;
 use relay::Relay;
 
 #[derive(Args)]
@@ -29,8 +32,6 @@ pub(crate) struct Options {
 }
 
 const BUILD: Duration = Duration::from_secs(40 * 60);
-/// A browser that is not a node by then won't become one.
-const JOIN: Duration = Duration::from_secs(60);
 /// The job takes seconds; this ends one that hangs.
 const JOB: Duration = Duration::from_secs(5 * 60);
 
@@ -54,29 +55,21 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     };
     let relay = Relay::start(&data, options.keep)?;
     relay.log_in()?;
-    let (browser, node) = start_browser(&relay)?;
+    let nodes = Nodes::start(&relay)?;
 
     let out = crate::root().join("dist/results");
     let module = build::example_module(EXAMPLE);
     let inputs = inputs()?;
-    let results = submit(&relay, &module, &inputs, &out, options.json)
+    let shown = submit(&relay, &module, &inputs, &out, options.json)
         .and_then(|()| check::all(&relay, &module, &native, &inputs, &out))
-        .with_context(|| {
-            let browser = browser.printed().join("\n");
-            format!("the relay's log:\n{}\nthe browser's:\n{browser}\n", relay.log())
+        .and_then(|results| report(&relay, &nodes, results, inputs.len(), &out))
+        .inspect_err(|_| {
+            let (relay, browsers) = (relay.log(), nodes.printed());
+            ui::line(format_args!("\nThe relay's log:\n{relay}\nThe browsers':\n{browsers}"));
         })?;
-    drop(browser);
-
-    let good = results.len() == inputs.len() && results.iter().all(Checked::good);
+    drop(nodes);
     ui::line("");
-    ui::line(check::table(&results));
-    let verdict = if good {
-        "Every receipt checks, and every output equals what the native program computes."
-    } else {
-        "NOT every result is as it should be: see the table."
-    };
-    ui::line(verdict);
-    ui::line(format_args!("Outputs and receipts: {}", relative(&out).display()));
+    ui::line(format_args!("Outputs, receipts and the proof: {}", relative(&out).display()));
     if options.keep {
         relay.keep()?;
     }
@@ -86,11 +79,44 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         ui::seconds(built)
     ));
     if options.json {
-        let results: Vec<Value> = results.iter().map(Checked::json).collect();
-        let seconds = start.elapsed().as_secs_f64();
-        println!("{}", json!({"ok": good, "node": node, "tasks": results, "seconds": seconds}));
+        let mut shown = shown;
+        shown["seconds"] = start.elapsed().as_secs_f64().into();
+        println!("{shown}");
     }
-    Ok(good)
+    Ok(true)
+}
+
+/// What came of it, in words and as JSON. Anything that isn't as it should be
+/// is an error.
+fn report(
+    relay: &Relay,
+    nodes: &Nodes,
+    results: Vec<Checked>,
+    tasks: usize,
+    out: &Path,
+) -> Result<Value> {
+    ui::line("");
+    ui::line(check::table(&results));
+    if results.len() != tasks || !results.iter().all(Checked::good) {
+        bail!("NOT every result is as it should be: see the table");
+    }
+    ui::line("Every receipt checks, and every output equals what the native program computes.");
+    ui::line(
+        "Agreed: nodes that computed the same bytes with the same fuel. Nobody knows these nodes",
+    );
+    ui::line(
+        "yet: all their results are checked, and where that is not enough, the relay runs the task.",
+    );
+    ui::line("");
+    let caught = log::caught(relay, &nodes.liar)?;
+    caught.show(&nodes.liar);
+    let audit = log::audit(relay, nodes, &caught, &results)?;
+    log::prove(relay, &caught, &results, out)?;
+    let results: Vec<Value> = results.iter().map(Checked::json).collect();
+    Ok(json!({
+        "ok": true, "nodes": nodes.honest, "tasks": results, "audit": audit,
+        "liar": {"node": nodes.liar, "caught": caught.entry},
+    }))
 }
 
 /// The example as a program of this machine.
@@ -117,22 +143,6 @@ fn inputs() -> Result<Vec<PathBuf>> {
     Ok(inputs)
 }
 
-/// A headless Chromium with the extension, joined to the relay; and its node's
-/// key. It ends when its standard input closes.
-fn start_browser(relay: &Relay) -> Result<(Process, String)> {
-    let step = Step::start("Start Chromium as a node");
-    let mut node = command("node");
-    node.arg("tests/browser/demo.mjs").arg("--ext").arg(ext::folder());
-    node.arg("--relay").arg(&relay.url).stdin(Stdio::piped());
-    let mut browser = Process::start(&mut node)?;
-    let key = browser.wait_for(JOIN, |line| {
-        let ready: Value = serde_json::from_str(line).ok()?;
-        (ready["ready"] == true).then(|| ready["node"].as_str().unwrap_or_default().to_owned())
-    })?;
-    step.done(&format!("node {}", check::short(&key)));
-    Ok((browser, key))
-}
-
 /// Submits through the real command, whose progress bar the user sees.
 fn submit(relay: &Relay, module: &Path, inputs: &[PathBuf], out: &Path, quiet: bool) -> Result<()> {
     let mut grid = relay.grid()?;
@@ -145,11 +155,11 @@ fn submit(relay: &Relay, module: &Path, inputs: &[PathBuf], out: &Path, quiet: b
     }
     grid.args(["--watch", "--force", "--out"]).arg(out);
     ui::line("");
-    show(&mut grid, quiet)
+    run_shown(&mut grid, quiet)
 }
 
 /// Runs a command whose output is the user's to see.
-fn show(command: &mut Command, quiet: bool) -> Result<()> {
+fn run_shown(command: &mut Command, quiet: bool) -> Result<()> {
     let status = if quiet {
         // Standard output is for the JSON object alone.
         stream(command, JOB, |line| ui::line(line))?
@@ -164,4 +174,9 @@ fn show(command: &mut Command, quiet: bool) -> Result<()> {
 
 fn relative(path: &Path) -> &Path {
     path.strip_prefix(crate::root()).unwrap_or(path)
+}
+
+/// The first digits of a key or digest: enough to tell a few apart.
+fn short(hex: &str) -> &str {
+    hex.get(..8).unwrap_or(hex)
 }

@@ -5,6 +5,7 @@ mod build;
 mod cargo;
 mod demo;
 mod ext;
+mod fuzz;
 mod process;
 mod programs;
 mod setup;
@@ -44,6 +45,9 @@ enum Task {
     Bench(bench::Options),
     /// Compare the engines for hours, on modules that no test has seen.
     Soak(soak::Options),
+    /// Give every decoder, admission and the host bytes that nobody meant for
+    /// them, for a given time.
+    Fuzz(fuzz::Options),
     /// Check what ARCHITECTURE.md promises about the sources.
     Tidy,
 }
@@ -69,6 +73,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),
         Task::Soak(options) => soak::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Tidy => tidy::run(),
     }
 }

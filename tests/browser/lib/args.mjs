@@ -13,6 +13,7 @@ const OPTIONS = {
   keep: { type: 'boolean', default: false },
   only: { type: 'string', multiple: true, default: [] },
   relay: { type: 'string' },
+  browsers: { type: 'string', default: '1' },
   ext: { type: 'string', default: join(root, 'dist/chrome') },
   'relay-bin': { type: 'string', default: join(target, 'debug/grid-relay') },
   'grid-bin': { type: 'string', default: join(target, 'debug/grid') },

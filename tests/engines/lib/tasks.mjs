@@ -107,6 +107,9 @@ const OTHERS = [
     (i32.store (i32.const 200) (memory.grow (i32.const 2)))
     (i32.store (i32.const 204) (memory.grow (i32.const 1)))
     (call $print (i32.const 200) (i32.const 8))`).replace('"memory") 2', '"memory") 2 3'), 'exit'],
+  ['growth beyond a declared maximum, without end', program(
+    '(loop $again (drop (memory.grow (i32.const 1000))) (br $again))',
+  ).replace('"memory") 2', '"memory") 2 3'), 'out_of_fuel'],
   ['more memory at first than the limit', program('').replace('"memory") 2', '"memory") 65'), 'trap'],
   ['bulk operations by size', program('(call $bulk)', `(func $bulk (local i32)
     (loop $again

@@ -67,7 +67,11 @@ fn words(node: &NodeStanding) -> Result<(), Failure> {
         node.error_rate
     ))?;
     let results = ui::count(node.tasks, "canonical result");
-    ui::line(format!("Work     {} fuel for {results}, {} open", quantity::fuel(node.fuel), node.open))?;
+    ui::line(format!(
+        "Work     {} fuel for {results}, {} open",
+        quantity::fuel(node.fuel),
+        node.open
+    ))?;
     if !node.decisions.is_empty() {
         let rows: Vec<Vec<String>> = (node.decisions.iter())
             .map(|decision| {

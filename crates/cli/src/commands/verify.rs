@@ -70,7 +70,9 @@ fn proof(global: &Global, args: &VerifyArgs, bytes: &[u8]) -> Result<Exit, Failu
     };
     let report = grid_audit::proof::check(bytes, relay.as_ref());
     if global.json {
-        ui::line(serde_json::json!({ "ok": report.proven.is_some(), "proof": report }).to_string())?;
+        ui::line(
+            serde_json::json!({ "ok": report.proven.is_some(), "proof": report }).to_string(),
+        )?;
     } else {
         for step in &report.steps {
             let mark = ui::mark(if step.ok { Mark::Passed } else { Mark::Failed });

@@ -8,12 +8,14 @@ mod script;
 mod smith;
 mod spec;
 mod tasks;
+mod watch;
 mod wrapper;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use pack::Pack;
 use std::path::PathBuf;
+use watch::Watch;
 
 /// Make cases for the three-engine tests.
 #[derive(Parser)]
@@ -54,13 +56,16 @@ enum Kind {
 
 fn main() -> Result<()> {
     let Arguments { out, kind } = Arguments::parse();
+    let watch = Watch::start();
     let mut pack = Pack::default();
     pack.summary("admission", grid_sandbox::ADMISSION);
     match kind {
-        Kind::Tasks { manifest } => tasks::make(&manifest, &mut pack)?,
+        Kind::Tasks { manifest } => tasks::make(&manifest, &watch, &mut pack)?,
         Kind::Smith { from, show: true, .. } => return smith::show(from),
-        Kind::Smith { from, count, show: false } => smith::make(from..from + count, &mut pack)?,
-        Kind::Spec { files } => spec::make(&files, &mut pack)?,
+        Kind::Smith { from, count, show: false } => {
+            smith::make(from..from + count, &watch, &mut pack)?
+        }
+        Kind::Spec { files } => spec::make(&files, &watch, &mut pack)?,
     }
     pack.write(out.as_deref())
 }

@@ -7,15 +7,13 @@ mod floats;
 use crate::machine::{self, PAGES};
 use crate::pack::Pack;
 use crate::script::{Ends, Script};
+use crate::watch::Watch;
 use crate::wrapper::{Call, Constant, Target};
 use anyhow::{Context, Result};
 use grid_sandbox::admission::{AdmissionError, admit, instrument_open};
 use grid_sandbox::names;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 use wasm_encoder::ValType;
 use wasm_smith::Config;
 
@@ -104,35 +102,13 @@ fn admitted(number: u64, source: &[u8]) -> std::result::Result<Vec<u8>, Admissio
     }
 }
 
-/// A module whose fuel is counted ends within this time.
-const HANGS: Duration = Duration::from_secs(60);
-
-/// Ends the program when a module runs without end: its fuel is not counted.
-fn watch(running: Arc<AtomicU64>) {
-    std::thread::spawn(move || {
-        let mut last = (u64::MAX, Instant::now());
-        loop {
-            std::thread::park_timeout(HANGS / 10);
-            let number = running.load(Ordering::Relaxed);
-            if number != last.0 {
-                last = (number, Instant::now());
-            } else if last.1.elapsed() > HANGS {
-                eprintln!("module {number} runs without end in wasmtime");
-                std::process::exit(1);
-            }
-        }
-    });
-}
-
 /// Runs the modules with these numbers.
-pub(crate) fn make(numbers: Range<u64>, pack: &mut Pack) -> Result<()> {
+pub(crate) fn make(numbers: Range<u64>, watch: &Watch, pack: &mut Pack) -> Result<()> {
     let engine = machine::engine()?;
-    let running = Arc::new(AtomicU64::new(numbers.start));
-    watch(running.clone());
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
     let mut ends = Ends::new();
     for number in numbers {
-        running.store(number, Ordering::Relaxed);
+        watch.runs(format!("module {number}"));
         let Some(source) = source(number)? else {
             *refused.entry("the generator gave up".to_owned()).or_default() += 1;
             continue;

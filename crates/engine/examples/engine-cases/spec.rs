@@ -4,6 +4,7 @@
 use crate::machine::{self, Ended};
 use crate::pack::Pack;
 use crate::script::{Outcome, Script};
+use crate::watch::Watch;
 use crate::wrapper::{Call, Constant, SLOT};
 use anyhow::{Context, Result, anyhow, bail};
 use grid_sandbox::admission::instrument_open;
@@ -55,11 +56,12 @@ struct File<'a> {
 }
 
 /// Makes a script of each file.
-pub(crate) fn make(files: &[PathBuf], pack: &mut Pack) -> Result<()> {
+pub(crate) fn make(files: &[PathBuf], watch: &Watch, pack: &mut Pack) -> Result<()> {
     let engine = machine::engine()?;
     let (mut held, mut refused) = (0, 0);
     let mut not_run = serde_json::Map::new();
     for path in files {
+        watch.runs(name(path));
         let count = file(&engine, path, pack).with_context(|| path.display().to_string())?;
         held += count.held;
         refused += count.refused;

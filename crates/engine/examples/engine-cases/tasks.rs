@@ -1,6 +1,7 @@
 //! Whole tasks: a module, its input and its limits, run by the real host.
 
 use crate::pack::{Pack, Range};
+use crate::watch::Watch;
 use anyhow::{Context, Result, bail, ensure};
 use grid_engine::{Engine, Module};
 use grid_protocol::{Digest, Files, Runtime, Side, Spec};
@@ -77,11 +78,12 @@ struct Expect {
 }
 
 /// Runs the tasks of a manifest.
-pub(crate) fn make(manifest: &Path, pack: &mut Pack) -> Result<()> {
+pub(crate) fn make(manifest: &Path, watch: &Watch, pack: &mut Pack) -> Result<()> {
     let text = std::fs::read(manifest).with_context(|| format!("{}", manifest.display()))?;
     let tasks: Vec<Task> = serde_json::from_slice(&text)?;
     let engine = Engine::new()?;
     for task in &tasks {
+        watch.runs(&task.name);
         add(&engine, task, pack).with_context(|| task.name.clone())?;
     }
     Ok(())

@@ -74,3 +74,59 @@ fn costs() {
     check("(drop (memory.grow (i32.const 3)))", 3 + 1000 + 3 * 8192);
     check("(drop (memory.grow (i32.const 1000)))", 3 + 1000);
 }
+
+/// A trap that the code announces counts all that ran before it; one of an
+/// access is late by the fuel between two settlements at most.
+#[test]
+fn traps_count_what_ran() {
+    let count = |times: u32, end: &str| {
+        let body = format!(
+            "(local i32) (local.set 0 (i32.const {times}))
+             (loop (drop (i32.load (local.get 0)))
+                (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+             {end}"
+        );
+        run(&program(&body, ""), &spec())
+    };
+    for times in [1, 10, 1000, 100_000] {
+        let loops = 3 + 8 * u64::from(times);
+        let exit = count(times, "");
+        assert_eq!((exit.reason, exit.fuel), (ExitReason::Exit, loops));
+        let trap = count(times, "unreachable");
+        assert_eq!((trap.reason, trap.fuel), (ExitReason::Trap, loops + 1));
+        let access = count(times, "(drop (i32.load (i32.const -1)))");
+        assert_eq!(access.reason, ExitReason::Trap);
+        assert!(access.fuel <= loops + 3 && access.fuel + 10_000 > loops, "{}", access.fuel);
+    }
+}
+
+/// Every limit from 1 to what a run takes ends it, with that fuel and a part
+/// of its output.
+#[test]
+fn every_limit() {
+    let more = "(func $f (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+        (call $print (i32.const 100) (local.get 0))
+        (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))";
+    let module = load(&program("(drop (call $f (i32.const 3)))", more));
+    let whole = run_slice(&module, &spec(), 1000);
+    assert_eq!(whole.reason, ExitReason::Exit);
+    let output = whole.output.get("stdout").unwrap();
+    for fuel in 1..whole.fuel {
+        let part = run_slice(&module, &Spec { fuel, ..spec() }, 1 + fuel % 7);
+        assert_eq!((part.reason, part.fuel), (ExitReason::OutOfFuel, fuel));
+        assert!(output.starts_with(part.output.get("stdout").unwrap_or_default()));
+    }
+    assert_eq!(run_slice(&module, &Spec { fuel: whole.fuel, ..spec() }, 1), whole);
+}
+
+/// Running past the limit to another end is running out of fuel.
+#[test]
+fn ends_past_the_limit() {
+    for end in ["unreachable", "(call $proc_exit (i32.const 1))", "return", "(call $deep)"] {
+        let body = format!("nop nop nop {end}");
+        let module = load(&program(&body, "(func $deep (call $deep))"));
+        let outcome = run_slice(&module, &Spec { fuel: 2, ..spec() }, 1);
+        assert_eq!((outcome.reason, outcome.fuel), (ExitReason::OutOfFuel, 2), "{end}");
+    }
+}

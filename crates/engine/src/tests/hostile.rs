@@ -74,6 +74,11 @@ fn deep_recursion() {
         ),
         "(table 1 funcref) (elem (i32.const 0) $f) (type $t (func))
          (func $f (call_indirect (type $t) (i32.const 0)))",
+        // Through a table that holds an import too.
+        "(table 2 funcref) (elem (i32.const 0) $proc_exit $f) (type $t (func))
+         (type $u (func (param i32)))
+         (func $f (call_indirect (type $t) (i32.const 1))
+            (call_indirect (type $u) (i32.const 3) (i32.const 0)))",
         "(func $f (call $g)) (func $g (local i64 i64) (call $h)) (func $h (call $f))",
     ] {
         let call = if more.contains("$f (result") { "(drop (call $f))" } else { "(call $f)" };
@@ -129,6 +134,13 @@ fn traps() {
     check("(call_indirect (type $t) (i32.const 1) (i32.const 0))", table, ExitReason::Trap);
     check("(call_indirect (type $t) (i32.const 1) (i32.const 1))", table, ExitReason::Trap);
     check("(call_indirect (type $t) (i32.const 1) (i32.const 2))", table, ExitReason::Trap);
+    let exits = "(table 1 funcref) (type $t (func (param i32))) (elem (i32.const 0) $proc_exit)";
+    let outcome = check(
+        "(call_indirect (type $t) (i32.const 7) (i32.const 0)) unreachable",
+        exits,
+        ExitReason::Exit,
+    );
+    assert_eq!(outcome.exit_code, 7);
 }
 
 #[test]

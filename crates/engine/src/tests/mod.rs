@@ -4,6 +4,7 @@ mod differential;
 mod fuel;
 mod hostile;
 mod libc;
+mod nan;
 mod spec;
 
 use crate::{Engine, EngineError, Module};

@@ -45,7 +45,7 @@ pub(crate) fn spec() -> Spec {
         arithmetic: 0,
         source: Digest::of(b"source"),
         module: Digest::of(&module()),
-        admission: 1,
+        admission: 2,
         args: vec![],
         env: vec![],
         seed: [0; 32],
@@ -266,7 +266,8 @@ impl Bench {
                     true => Digest::ZERO,
                     false => self.receipts.get(&lease).copied().unwrap_or(Digest::ZERO),
                 };
-                let ack = Ack { receipt, lease, seq: 1, salt: Digest::ZERO, size: 1, root: Digest::ZERO };
+                let ack =
+                    Ack { receipt, lease, seq: 1, salt: Digest::ZERO, size: 1, root: Digest::ZERO };
                 let mut signature = relay_key(self.relay).sign(&ack.encode());
                 if has("signature=wrong") {
                     signature = Signature([3; 64]);

@@ -45,6 +45,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/account", get(public::account))
         .route("/v1/node", get(socket::upgrade))
         .route("/v1/nodes/{key}", get(nodes::standing))
+        .route("/v1/points", get(nodes::points))
         .route("/v1/network", get(public::network))
         .route("/v1/network/live", get(public::live))
         .route("/healthz", get(public::health))

@@ -6,7 +6,7 @@ use crate::state::Shared;
 use crate::store::{DecisionRow, Entry, rows};
 use axum::Json;
 use axum::extract::State;
-use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, Trusted};
+use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, PointsInfo, Trusted};
 use grid_protocol::entry::Unanswered;
 use grid_protocol::{Digest, PublicKey, RejectCode};
 use std::sync::Arc;
@@ -43,6 +43,13 @@ pub(crate) async fn standing(
         why: standing.to_string(),
         decisions: decisions.iter().map(|row| decision(row, node)).collect(),
     }))
+}
+
+/// `GET /v1/points`: what every node earned, and up to which entry.
+pub(crate) async fn points(
+    State(shared): State<Arc<Shared>>,
+) -> Result<Json<PointsInfo>, AppError> {
+    Ok(Json(shared.reads.run(rows::points).await?))
 }
 
 fn decision(row: &DecisionRow, node: PublicKey) -> NodeDecision {

@@ -210,13 +210,12 @@ impl Log {
 
         let mut files: Vec<_> = completed.iter().map(|tile| (tile.path(), tile.bytes())).collect();
         let width = usize::from(TILE_WIDTH);
-        let mut index = (first - 1) / u64::from(TILE_WIDTH);
+        let bundles = (first - 1) / u64::from(TILE_WIDTH)..;
         let mut leaves = std::mem::take(tail);
         leaves.append(&mut added);
         let full = leaves.len() / width * width;
-        for entries in leaves[..full].chunks(width) {
+        for (index, entries) in bundles.zip(leaves[..full].chunks(width)) {
             files.push((TilePath::entries(index, TILE_WIDTH), tiles::bundle(entries)));
-            index += 1;
         }
         leaves.drain(..full);
         *tail = leaves;
@@ -255,7 +254,7 @@ fn recover(
     if signed > size {
         return Err(LogError::Lost { signed, held: size });
     }
-    let source = Source { tiles, leaves, db };
+    let source = Source { tiles, leaves, db, writes: true };
     let incomplete = (size % u64::from(TILE_WIDTH)) as usize;
     let mut tail = Vec::new();
     if incomplete > 0 {

@@ -121,7 +121,8 @@ impl Work {
         let size = self.head.tree.size();
         if self.written < size {
             let (tiles, leaves, from) = (&self.tiles, &self.leaves, self.written);
-            self.reads.with(|db| Source { tiles, leaves, db }.make_all(from, size))?;
+            self.reads
+                .with(|db| Source { tiles, leaves, db, writes: true }.make_all(from, size))?;
             self.written = size;
         }
         if self.kept != Some(size) {

@@ -81,7 +81,7 @@ impl Log {
             return Ok(None);
         }
         let full = first + u64::from(TILE_WIDTH) <= nodes;
-        let source = Source { tiles: &self.tiles, leaves: &self.leaves, db };
+        let source = Source { tiles: &self.tiles, leaves: &self.leaves, db, writes: false };
         Ok(Some(match path.level() {
             TileLevel::Entries if path.is_full() => source.bundle(tree, index)?,
             TileLevel::Entries => source.bundle_of(index, width)?.0,

@@ -63,6 +63,7 @@ const REBUILT: &str = "
     CREATE TEMP TABLE r_owners (tag BLOB PRIMARY KEY, balance INTEGER);
     CREATE TEMP TABLE r_keys (hash BLOB PRIMARY KEY, owner BLOB, live INTEGER);
     CREATE TEMP TABLE r_nodes (key BLOB PRIMARY KEY, fuel INTEGER, tasks INTEGER, account BLOB);
+    CREATE TEMP TABLE r_caught (node BLOB PRIMARY KEY, seq INTEGER);
     CREATE TEMP TABLE r_leases (lease BLOB PRIMARY KEY, seq INTEGER);
     CREATE TEMP TABLE r_votes (job BLOB, idx INTEGER, seq INTEGER, node BLOB, spec BLOB,
         answer BLOB, fuel INTEGER, failed INTEGER, own INTEGER,
@@ -77,7 +78,7 @@ const REBUILT: &str = "
         voted INTEGER, done INTEGER, failed INTEGER, budget INTEGER, spent INTEGER);";
 
 /// For each derived table: as it is, and as rebuilt.
-const COMPARE: [(&str, &str, &str); 10] = [
+const COMPARE: [(&str, &str, &str); 11] = [
     ("owners", "SELECT tag, balance FROM owners", "SELECT * FROM r_owners"),
     (
         "keys",
@@ -85,6 +86,7 @@ const COMPARE: [(&str, &str, &str); 10] = [
         "SELECT * FROM r_keys",
     ),
     ("nodes", "SELECT key, fuel, tasks, account FROM nodes", "SELECT * FROM r_nodes"),
+    ("caught", "SELECT node, seq FROM caught", "SELECT * FROM r_caught"),
     ("leases", "SELECT lease, seq FROM leases", "SELECT * FROM r_leases"),
     (
         "votes",
@@ -264,10 +266,17 @@ impl Rebuilt<'_> {
         let found = found.map(|seq| seq.map(|seq| seq as u64)).collect::<Result<Vec<_>, _>>()?;
         let Some(&canonical) = votes.first().filter(|_| found == all) else { return Ok(false) };
         let canonical = canonical as i64;
+        let named =
+            "SELECT 1 FROM r_votes WHERE job = ?1 AND idx = ?2 AND seq = ?3 AND answer = ?4";
+        let mut named = self.db.prepare_cached(named)?;
+        if !named.exists(params![job.0, index, canonical, answer.0])? {
+            return Ok(false);
+        }
         let of = "FROM r_votes AS vote JOIN r_votes AS first
              ON first.job = vote.job AND first.idx = vote.idx AND first.seq = ?1
              WHERE vote.job = ?2 AND vote.idx = ?3 AND first.answer = ?4 AND vote.own = 0
-             AND vote.answer = first.answer AND vote.spec = first.spec";
+             AND vote.answer = first.answer AND vote.spec = first.spec
+             AND vote.node NOT IN (SELECT node FROM r_caught)";
         let agreeing = format!("SELECT vote.node, vote.fuel {of}");
         let mut query = self.db.prepare_cached(&agreeing)?;
         let parameters = params![canonical, job.0, index, answer.0];
@@ -282,6 +291,13 @@ impl Rebuilt<'_> {
                 return Ok(false);
             }
         }
+        let caught = "INSERT INTO r_caught SELECT vote.node, ?4
+             FROM r_votes AS vote JOIN r_votes AS first
+             ON first.job = vote.job AND first.idx = vote.idx AND first.seq = ?3
+             WHERE vote.job = ?1 AND vote.idx = ?2 AND vote.own = 0
+             AND (vote.answer <> first.answer OR vote.spec <> first.spec)
+             AND vote.node NOT IN (SELECT node FROM r_caught)";
+        self.db.prepare_cached(caught)?.execute(params![job.0, index, canonical, self.seq])?;
         let decided = "INSERT INTO r_decisions SELECT node, ?3 FROM r_votes
              WHERE job = ?1 AND idx = ?2 AND own = 0";
         self.db.prepare_cached(decided)?.execute(params![job.0, index, self.seq])?;

@@ -70,6 +70,7 @@ pub struct OwnerId(pub i64);
 
 /// A change to be made durable. Times are milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "requests are boxed on their way to the writer")]
 pub enum Write {
     /// A new owner, or a new key for one whose key was revoked.
     AddOwner {

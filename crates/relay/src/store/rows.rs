@@ -1,7 +1,8 @@
 //! Rows as readers see them, and the queries that find them.
 
 use super::{AcceptedRow, Entry, OwnerId, StoreError};
-use grid_protocol::api::{DEFAULT_ERROR_PPB, JobInfo, JobState, ModuleInfo, NewJob, ReceiptInfo};
+use grid_protocol::api::{DEFAULT_ERROR_PPB, Earned, JobInfo, JobState, ModuleInfo, NewJob};
+use grid_protocol::api::{PointsInfo, ReceiptInfo};
 use grid_protocol::entry::{DRAW_PROOF, job_state};
 use grid_protocol::{Digest, JobId, LeaseId, PublicKey, Spec, UnverifiedReceipt, limits};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -391,6 +392,19 @@ pub(crate) fn receipt(db: &Connection, seq: u64) -> Result<VoteRow, StoreError> 
         }
         _ => Err(StoreError::Row("a receipt's entry")),
     }
+}
+
+/// What every node earned, and the last entry that counts: one snapshot.
+pub(crate) fn points(db: &Connection) -> Result<PointsInfo, StoreError> {
+    let tx = db.unchecked_transaction()?;
+    let last: Option<i64> = tx.query_row("SELECT max(seq) FROM entries", [], |row| row.get(0))?;
+    let mut query =
+        tx.prepare_cached("SELECT key, fuel, tasks FROM nodes WHERE tasks > 0 ORDER BY key")?;
+    let nodes = query.query_map([], |row| {
+        let (node, fuel, tasks) = (PublicKey(row.get(0)?), unsigned(row, 1)?, unsigned(row, 2)?);
+        Ok(Earned { node, fuel, tasks })
+    })?;
+    Ok(PointsInfo { seq: last.unwrap_or(0) as u64, nodes: nodes.collect::<Result<_, _>>()? })
 }
 
 /// Fuel and number of a node's receipts that agree with canonical results.

@@ -32,6 +32,13 @@ CREATE TABLE nodes (
     account BLOB                -- whose it is, if linked
 ) STRICT, WITHOUT ROWID;
 
+-- Derived: nodes whose answer lost against a canonical one. From there on
+-- nothing of theirs is paid.
+CREATE TABLE caught (
+    node BLOB PRIMARY KEY,
+    seq  INTEGER NOT NULL       -- the settlement
+) STRICT, WITHOUT ROWID;
+
 -- Derived: the receipt that ended a lease.
 CREATE TABLE leases (
     lease BLOB PRIMARY KEY,

@@ -119,11 +119,15 @@ impl Batch<'_> {
         if canonical.answer() != settle.answer {
             return Ok(Outcome::Refused(Refusal::OtherVotes));
         }
-        // The relay's own run is not paid.
-        let agrees = |body: &&grid_protocol::ReceiptBody| {
-            (body.spec, body.answer()) == (canonical.spec, settle.answer) && body.node != body.relay
-        };
-        let paid: u64 = votes.iter().filter(agrees).map(|body| body.fuel).sum();
+        // Neither the relay's own run is paid, nor who was caught before.
+        let (mut agreeing, mut dissenting) = (Vec::new(), Vec::new());
+        for body in votes.iter().filter(|body| body.node != body.relay) {
+            if !self.is_caught(body.node)? {
+                let agrees = (body.spec, body.answer()) == (canonical.spec, settle.answer);
+                if agrees { &mut agreeing } else { &mut dissenting }.push(body);
+            }
+        }
+        let paid: u64 = agreeing.iter().map(|body| body.fuel).sum();
         if paid > counts.budget - counts.spent {
             return Ok(Outcome::Refused(Refusal::OverBudget));
         }
@@ -143,7 +147,12 @@ impl Batch<'_> {
         for body in votes.iter().filter(|body| body.node != body.relay) {
             self.decided(body.node, seq)?;
         }
-        for body in votes.iter().filter(agrees) {
+        for body in dissenting {
+            self.tx
+                .prepare_cached("INSERT INTO caught VALUES (?1, ?2)")?
+                .execute(params![body.node.0, seq as i64])?;
+        }
+        for body in agreeing {
             let node = self.nodes.entry(body.node).or_default();
             node.0 += body.fuel;
             node.1 += 1;
@@ -159,6 +168,11 @@ impl Batch<'_> {
         }
         self.jobs.insert(settle.job, counts);
         Ok(Outcome::Settled { seq, job_done })
+    }
+
+    fn is_caught(&self, node: PublicKey) -> Result<bool, StoreError> {
+        let mut query = self.tx.prepare_cached("SELECT 1 FROM caught WHERE node = ?1")?;
+        Ok(query.exists([node.0])?)
     }
 
     /// The task is settled: by the same decision?

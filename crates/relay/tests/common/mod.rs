@@ -221,8 +221,13 @@ pub(crate) struct Node {
 }
 
 pub(crate) async fn connect(relay: &RelayHandle) -> Socket {
-    let url = format!("ws://{}/v1/node", relay.address());
-    tokio_tungstenite::connect_async(url).await.unwrap().0
+    connect_to(&format!("http://{}", relay.address())).await.unwrap()
+}
+
+/// `None` when nobody listens there.
+pub(crate) async fn connect_to(base: &str) -> Option<Socket> {
+    let url = format!("{}/v1/node", base.replace("http:", "ws:"));
+    Some(tokio_tungstenite::connect_async(url).await.ok()?.0)
 }
 
 pub(crate) async fn send(socket: &mut Socket, message: &FromNode) {
@@ -261,8 +266,7 @@ async fn answer_challenge(
 ) -> PublicKey {
     let hello = FromNode::Hello { versions: vec![1], agent: format!("test {}", key.seed()[0]) };
     send(socket, &hello).await;
-    let Some(ToNode::Challenge { version: 1, relay: named, origin, nonce }) =
-        receive(socket).await
+    let Some(ToNode::Challenge { version: 1, relay: named, origin, nonce }) = receive(socket).await
     else {
         panic!("no challenge");
     };

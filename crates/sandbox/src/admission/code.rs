@@ -226,6 +226,9 @@ impl Added {
         let mut code = function.instructions();
         self.settled(&mut code, 1);
         code.global_set(self.fuel);
+        // A growth that never asks the host must end out of fuel all the same.
+        code.global_get(self.fuel).i64_const(0).i64_lt_s().if_(BlockType::Empty);
+        code.global_get(self.fuel).call(self.refill()).global_set(self.fuel).end();
         match growth {
             Growth::Host { maximum: Some(maximum) } => {
                 code.memory_size(0).i64_extend_i32_u().local_get(0).i64_extend_i32_u().i64_add();

@@ -2,8 +2,8 @@
 
 use super::body::Body;
 use super::code::Added;
-use super::flow::Charge;
 use super::error::{AdmissionError, within};
+use super::flow::Charge;
 use super::limits;
 use super::module::Indices;
 use super::nan::{Lane, Replace};
@@ -184,12 +184,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes an operator. A loop's `head` charges.
-    fn operator(
-        &mut self,
-        operator: Operator<'_>,
-        head: bool,
-        indices: &mut Indices,
-    ) -> Result {
+    fn operator(&mut self, operator: Operator<'_>, head: bool, indices: &mut Indices) -> Result {
         let (added, budget, scratch) = (self.added, self.budget, self.scratch);
         let instruction = match operator {
             Operator::LocalGet { local_index } => Instruction::LocalGet(self.local(local_index)),
@@ -269,8 +264,11 @@ impl<'a> Writer<'a> {
         match (value, replace.lane) {
             (Value::F32, _) => code.f32_const(f32::from_bits(NAN_32).into()),
             (Value::F64, _) => code.f64_const(f64::from_bits(NAN_64).into()),
-            (Value::V128, Lane::F32) => code.v128_const((0x1_0000_0001_0000_0001_0000_0001 * u128::from(NAN_32)).cast_signed()),
-            (Value::V128, Lane::F64) => code.v128_const((0x1_0000_0000_0000_0001 * u128::from(NAN_64)).cast_signed()),
+            (Value::V128, Lane::F32) => code
+                .v128_const((0x1_0000_0001_0000_0001_0000_0001 * u128::from(NAN_32)).cast_signed()),
+            (Value::V128, Lane::F64) => {
+                code.v128_const((0x1_0000_0000_0000_0001 * u128::from(NAN_64)).cast_signed())
+            }
         };
         code.local_get(local).local_get(local);
         match (value, replace.lane) {

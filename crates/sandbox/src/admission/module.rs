@@ -1,9 +1,9 @@
 //! Goes through a module's sections, checks and rewrites each.
 
 use super::body;
-use super::function;
 use super::code::{Added, Growth};
 use super::error::{AdmissionError, Reason, within};
+use super::function;
 use super::{Admitted, FEATURES, limits};
 use crate::host::{ValueType, WasiFunction};
 use crate::names;

@@ -112,10 +112,7 @@ pub(super) struct Nans {
 
 impl Nans {
     /// For a function whose locals the validator knows.
-    pub(super) fn new<R: WasmModuleResources>(
-        validator: &FuncValidator<R>,
-        ty: &FuncType,
-    ) -> Self {
+    pub(super) fn new<R: WasmModuleResources>(validator: &FuncValidator<R>, ty: &FuncType) -> Self {
         let mut nans = Self::default();
         for index in 0..validator.len_locals() {
             let class = match ty.params().get(index as usize) {

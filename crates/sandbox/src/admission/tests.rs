@@ -216,7 +216,7 @@ fn golden() {
     let digest = grid_protocol::Digest::of(&admitted(&parse(&text)).unwrap().bytes);
     assert_eq!(
         digest.to_string(),
-        "e3f57857b97340dc2df5704ca8c361208d784f2a62f13c5ec9b87a9e72aaab4f"
+        "6ba05bc54a02e223be0c9a7832a1521b8f70fc3b289395e7eda9af2830703688"
     );
 }
 

@@ -1,8 +1,9 @@
-//! Tasks a second, from lease to durably accepted receipt.
+//! Tasks a second, from lease to a durable canonical result.
 
 use super::{BenchConfig, Fresh, percentile};
 use crate::owner::{NO_OP, small_job};
 use anyhow::{Result, ensure};
+use grid_protocol::api::JobState;
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -21,12 +22,12 @@ pub(super) struct Rate {
 
 const LATE: Duration = Duration::from_secs(120);
 
-pub(super) async fn measure(config: &BenchConfig) -> Result<Rate> {
+pub(super) async fn measure(config: &BenchConfig, trust: &str) -> Result<Rate> {
     let mut rounds = Vec::new();
     let mut relay_cpu = 0.0;
     let mut swarm_cpu = 0.0;
     for _ in 0..config.rounds {
-        let round = one(config).await?;
+        let round = one(config, trust).await?;
         rounds.push(round.0);
         relay_cpu += round.1 / config.rounds as f64;
         swarm_cpu += round.2 / config.rounds as f64;
@@ -47,14 +48,19 @@ pub(super) async fn measure(config: &BenchConfig) -> Result<Rate> {
 
 /// Tasks a second; processor time a task of the relay, and of this process, in
 /// microseconds. Jobs are there before the first node joins: submitting them
-/// isn't measured. Time runs from the first node's start to the last
-/// acknowledgement, which a relay sends when the receipt is durable.
-async fn one(config: &BenchConfig) -> Result<(f64, f64, f64)> {
-    let fresh = Fresh::start(config)?;
+/// isn't measured. Time runs from the first node's start until every job is
+/// done: each task has a canonical result that is durable.
+pub(super) async fn one(config: &BenchConfig, trust: &str) -> Result<(f64, f64, f64)> {
+    round(config, &Fresh::start_with(config, trust)?).await
+}
+
+/// The same, on a relay that runs.
+pub(super) async fn round(config: &BenchConfig, fresh: &Fresh) -> Result<(f64, f64, f64)> {
     let module = fresh.owner.submit_module(NO_OP.as_bytes()).await?;
+    let mut jobs = Vec::new();
     for job in 0..config.jobs {
         let job = small_job(module.source, &format!("rate {job}"), config.tasks);
-        fresh.owner.submit_job(&job).await?;
+        jobs.push(fresh.owner.submit_job(&job).await?.id);
     }
     let all = (config.jobs * config.tasks) as u64;
     let (relay_before, own_before) = (fresh.relay.cpu_time()?, own_cpu()?);
@@ -63,6 +69,12 @@ async fn one(config: &BenchConfig) -> Result<(f64, f64, f64)> {
     while swarm.acked() < all {
         ensure!(start.elapsed() < LATE, "{} of {all} tasks in {LATE:?}", swarm.acked());
         sleep(Duration::from_millis(1)).await;
+    }
+    for job in jobs {
+        while fresh.owner.job(job).await?.state != JobState::Done {
+            ensure!(start.elapsed() < LATE, "the jobs are not done in {LATE:?}");
+            sleep(Duration::from_millis(1)).await;
+        }
     }
     let seconds = start.elapsed().as_secs_f64();
     let relay = (fresh.relay.cpu_time()? - relay_before).as_secs_f64();

@@ -20,7 +20,8 @@ struct Arguments {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     slots: u8,
     /// What runs tasks: `echo` copies standard input at once (right receipts of
-    /// wrong answers), `wasm` runs the module in wasmtime.
+    /// wrong answers), `wasm` runs the module in wasmtime, `liar` does so and
+    /// then changes a digit of the output.
     #[arg(long, value_enum, default_value = "wasm")]
     executor: Runs,
     /// Seconds to run; at most an hour.
@@ -29,12 +30,16 @@ struct Arguments {
     /// Where the nodes' keys come from: same number, same keys.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Print each node's key once all have joined.
+    #[arg(long)]
+    keys: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Runs {
     Echo,
     Wasm,
+    Liar,
 }
 
 #[tokio::main]
@@ -45,6 +50,7 @@ async fn main() -> Result<()> {
     let executor = match arguments.executor {
         Runs::Echo => Executor::instant(echo),
         Runs::Wasm => Executor::wasm()?,
+        Runs::Liar => Executor::liar()?,
     };
     let config = SwarmConfig {
         relay: arguments.relay,
@@ -55,6 +61,9 @@ async fn main() -> Result<()> {
         keep_acks: false,
     };
     let swarm = Swarm::start(config, Duration::from_secs(arguments.seconds)).await?;
+    if arguments.keys {
+        swarm.nodes().iter().for_each(|node| println!("node {} joined", node.key()));
+    }
     let mut before = 0;
     while Instant::now() < end {
         sleep(Duration::from_secs(1).min(end - Instant::now())).await;

@@ -4,19 +4,24 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::relay::Relay;
-use crate::process::command;
+use super::short;
+use crate::process::{command, stopping};
 use crate::ui::{self, Step};
 
 /// A task's result and what checking it found.
 pub(super) struct Checked {
-    name: String,
-    output: String,
+    pub(super) name: String,
+    pub(super) job: String,
+    /// The entry that settled the task.
+    pub(super) entry: u64,
+    pub(super) output: String,
     fuel: u64,
-    node: String,
+    /// Who agreed on it, by key; the relay's own run is `relay`.
+    agreed: Vec<String>,
     /// `grid verify`: signatures, digests, and the same bytes and fuel again.
     receipt: Result<usize, String>,
     /// The native program computes the same standard output.
@@ -25,20 +30,17 @@ pub(super) struct Checked {
 
 impl Checked {
     pub(super) fn good(&self) -> bool {
-        self.receipt.is_ok() && self.native
+        // No result of a new node is final alone.
+        self.receipt.is_ok() && self.native && self.agreed.len() > 1
     }
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "name": self.name, "output": self.output, "fuel": self.fuel, "node": self.node,
+            "name": self.name, "output": self.output, "fuel": self.fuel,
+            "entry": self.entry, "agreed": self.agreed,
             "receipt": self.receipt.is_ok(), "native": self.native,
         })
     }
-}
-
-/// The first digits of a key or digest: enough to tell a few apart.
-pub(super) fn short(hex: &str) -> &str {
-    hex.get(..12).unwrap_or(hex)
 }
 
 pub(super) fn all(
@@ -51,6 +53,9 @@ pub(super) fn all(
     let mut step = Step::start("Check every result");
     let mut results = Vec::new();
     for input in inputs {
+        if stopping() {
+            bail!("stopped");
+        }
         step.progress(&format!("{}/{}", results.len(), inputs.len()));
         results.push(one(relay, module, native, input, out)?);
     }
@@ -65,8 +70,15 @@ fn one(relay: &Relay, module: &Path, native: &Path, input: &Path, out: &Path) ->
     let receipt = std::fs::read(&path)
         .with_context(|| format!("{} is missing: the task has no result", path.display()))?;
     let receipt: Value = serde_json::from_slice(&receipt)?;
-    let body = &receipt["result"]["receipt"]["body"];
-    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let result = &receipt["result"];
+    let body = &result["receipt"]["body"];
+    let voter = |body: &Value| {
+        if body["node"] == body["relay"] { "relay".to_owned() } else { text(&body["node"]) }
+    };
+    let quorum = result["quorum"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let others = quorum.iter().map(|receipt| voter(&receipt["body"]));
+    let agreed = std::iter::once(voter(body)).chain(others).collect();
 
     let mut verify = relay.grid()?;
     verify.arg("verify").arg(&path).arg("--json");
@@ -83,9 +95,11 @@ fn one(relay: &Relay, module: &Path, native: &Path, input: &Path, out: &Path) ->
     let stdout = std::fs::read(folder.join("stdout"))?;
     Ok(Checked {
         name,
-        output: text("output"),
+        job: text(&receipt["job"]),
+        entry: result["seq"].as_u64().unwrap_or_default(),
+        output: text(&body["output"]),
         fuel: body["fuel"].as_u64().unwrap_or_default(),
-        node: text("node"),
+        agreed,
         receipt: verdict,
         native: computed.status.success() && !stdout.is_empty() && computed.stdout == stdout,
     })
@@ -105,19 +119,19 @@ fn verdict(success: bool, report: &Value) -> Result<usize, String> {
 }
 
 pub(super) fn table(results: &[Checked]) -> String {
-    let heading = ["task", "output", "fuel", "node", "receipt", "native"];
+    let heading = ["task", "output", "fuel", "receipt", "native", "agreed"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for result in results {
         rows.push(vec![
             result.name.clone(),
             short(&result.output).to_owned(),
             result.fuel.to_string(),
-            short(&result.node).to_owned(),
             match &result.receipt {
                 Ok(checks) => format!("{checks} checks hold"),
                 Err(_) => "FAILED".to_owned(),
             },
             if result.native { "equal".to_owned() } else { "DIFFERS".to_owned() },
+            result.agreed.iter().map(|voter| short(voter)).collect::<Vec<_>>().join(" "),
         ]);
     }
     let mut text = ui::table(&rows);

@@ -1,5 +1,6 @@
 //! The demo's relay and its owner.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -10,17 +11,21 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::process::{Process, command, end_group, output, wait_until};
+use crate::process::{Process, command, end_group, output, stream, wait_until};
 use crate::ui::{self, Step};
 use crate::{build, ext};
 
 const READY: Duration = Duration::from_secs(30);
+/// No command that asks the relay something takes longer.
+const ANSWER: Duration = Duration::from_secs(60);
 /// The address that the extension offers first.
 const USUAL: &str = "127.0.0.1:8090";
 
 pub(super) struct Relay {
     process: Process,
     pub(super) url: String,
+    /// Its public key.
+    pub(super) key: String,
     data: PathBuf,
 }
 
@@ -39,23 +44,27 @@ impl Relay {
         let mut relay = command(build::program("grid-relay")?);
         relay.args(["serve", "--listen", if usual { USUAL } else { "127.0.0.1:0" }]);
         relay.arg("--data-dir").arg(data).arg("--ready-file").arg(&ready);
+        // All nodes are on this machine, so none is of another network.
+        relay.args(["--diversity", "false"]);
         // Not to pipes of ours, which would close when we end and it stays.
         relay.stdout(file.try_clone()?).stderr(file);
         let mut process = Process::spawn(&mut relay)?;
         std::fs::write(data.join("relay.pid"), process.id().to_string())?;
-        let url = wait_until(READY, || {
+        let ready = wait_until(READY, || {
             if let Ok(text) = std::fs::read(&ready) {
                 let ready: Value = serde_json::from_slice(&text)?;
-                return Ok(ready["listening"].as_str().map(str::to_owned));
+                let text = |key: &str| ready[key].as_str().map(str::to_owned);
+                return Ok(text("listening").zip(text("relay")));
             }
             if process.ended()? {
                 bail!("the relay ended at once\n{}", std::fs::read_to_string(&log)?);
             }
             Ok(None)
         })?;
-        let url = url.with_context(|| format!("the relay is not ready, see {}", log.display()))?;
+        let (url, key) =
+            ready.with_context(|| format!("the relay is not ready, see {}", log.display()))?;
         step.done(&url);
-        Ok(Self { process, url, data: data.to_owned() })
+        Ok(Self { process, url, key, data: data.to_owned() })
     }
 
     /// Adds an owner and logs the `grid` command in, with a configuration of
@@ -83,8 +92,27 @@ impl Relay {
         lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
     }
 
+    /// A place in the relay's folder.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
     fn key_file(&self) -> PathBuf {
         self.data.join("owner.key")
+    }
+
+    /// The object that the `grid` command prints with `--json`, and whether the
+    /// command succeeded.
+    pub(super) fn ask(&self, arguments: &[&OsStr]) -> Result<(bool, Value)> {
+        let mut grid = self.grid()?;
+        grid.args(arguments).arg("--json");
+        let mut answer = Value::Null;
+        let status = stream(&mut grid, ANSWER, |line| {
+            if let Ok(object) = serde_json::from_str(line) {
+                answer = object;
+            }
+        })?;
+        Ok((status.success(), answer))
     }
 
     /// The `grid` command, logged in here.

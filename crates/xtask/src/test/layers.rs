@@ -18,10 +18,12 @@ pub(super) fn tidy(_: Deadline) -> Result<Counts> {
 pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
     let examples = "examples/Cargo.toml";
     let programs = "tests/programs/Cargo.toml";
-    let checks: [(&str, &[&str]); 7] = [
+    let fuzz = "fuzz/Cargo.toml";
+    let checks: [(&str, &[&str]); 9] = [
         ("formatting", &["fmt", "--all", "--check"]),
         ("formatting of examples", &["fmt", "--all", "--check", "--manifest-path", examples]),
         ("formatting of programs", &["fmt", "--all", "--check", "--manifest-path", programs]),
+        ("formatting of fuzz", &["fmt", "--check", "--manifest-path", fuzz]),
         ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         (
             "clippy for wasm",
@@ -63,6 +65,21 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
                 "warnings",
             ],
         ),
+        (
+            "clippy of fuzz",
+            &[
+                "clippy",
+                "--all-targets",
+                "--no-default-features",
+                "--manifest-path",
+                fuzz,
+                "--target-dir",
+                "target",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
     ];
     let mut counts = Counts::default();
     for (name, arguments) in checks {
@@ -79,7 +96,14 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
 const ACROSS: &str = "grid-tests";
 
 pub(super) fn unit(deadline: Deadline) -> Result<Counts> {
-    native::run(native::programs(deadline)?, |package| package != ACROSS, deadline)
+    let mut counts =
+        native::run(native::programs(deadline)?, |package| package != ACROSS, deadline)?;
+    // Beside the workspace's, so that the libraries are built once.
+    let mut arguments = vec!["build", "--tests", "--no-default-features", "--target-dir", "target"];
+    arguments.extend(["--manifest-path", "fuzz/Cargo.toml", native::MESSAGES]);
+    let fuzz = native::build("Build the fuzz targets' tests", None, &arguments, deadline)?;
+    counts.add(&native::run(&fuzz, |_| true, deadline)?);
+    Ok(counts)
 }
 
 pub(super) fn relay(deadline: Deadline) -> Result<Counts> {

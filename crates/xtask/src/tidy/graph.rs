@@ -44,7 +44,7 @@ fn short(package: &str) -> &str {
 /// What a crate's own tests may use beside that.
 const TEST_EDGES: &[(&str, &[&str])] = &[
     ("grid-relay", &["grid-testing", "grid-node", "grid-client"]),
-    ("grid-cli", &["grid-relay", "grid-testing", "grid-node"]),
+    ("grid-cli", &["grid-relay", "grid-scheduler", "grid-testing", "grid-node"]),
 ];
 
 /// Libraries that only some crates know.

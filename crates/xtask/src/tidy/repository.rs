@@ -10,7 +10,8 @@ use crate::cargo::cargo;
 use crate::process::output;
 
 /// Folders that hold no sources of ours: what .gitignore names.
-const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "dist", "grid-data"];
+const SKIPPED: [&str; 7] =
+    [".git", "target", "node_modules", "dist", "grid-data", "corpus", "artifacts"];
 /// Bigger files are data, not sources.
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;
 

@@ -198,12 +198,7 @@ fn differences(claimed: &PointsInfo, points: &[NodePoints]) -> Vec<Problem> {
         .collect()
 }
 
-async fn bundle(
-    client: &Client,
-    kept: &Kept,
-    index: u64,
-    width: u16,
-) -> Result<Vec<u8>, Failure> {
+async fn bundle(client: &Client, kept: &Kept, index: u64, width: u16) -> Result<Vec<u8>, Failure> {
     if width < TILE_WIDTH {
         return Ok(client.leaves(index, width).await?);
     }

@@ -30,11 +30,7 @@ impl Problem {
     }
 
     pub(super) fn of(finding: &Finding) -> Self {
-        Self {
-            code: finding.fault.code(),
-            seq: Some(finding.seq),
-            message: finding.to_string(),
-        }
+        Self { code: finding.fault.code(), seq: Some(finding.seq), message: finding.to_string() }
     }
 }
 
@@ -107,8 +103,18 @@ impl Report {
         )?;
         row(
             &[
-                "quorum", "not_drawn", "answer", "spec", "two_votes", "lease", "settled_twice",
-                "no_such_job", "no_such_task", "unanswered", "rules", "roster",
+                "quorum",
+                "not_drawn",
+                "answer",
+                "spec",
+                "two_votes",
+                "lease",
+                "settled_twice",
+                "no_such_job",
+                "no_such_task",
+                "unanswered",
+                "rules",
+                "roster",
             ],
             "decisions",
             format!(

@@ -78,7 +78,8 @@ fn key(folder: &Path) -> Result<WitnessKey, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(|_| bad("can't be made: no randomness"))?;
-            let name = format!("witness-{}", &hex::encode(SigningKey::from_seed(seed).public().0)[..8]);
+            let name =
+                format!("witness-{}", &hex::encode(SigningKey::from_seed(seed).public().0)[..8]);
             let text = format!("{name} {}\n", hex::encode(seed));
             write_private(&path, text.as_bytes())
                 .map_err(|error| Failure::file("write", &path, &error))?;
