@@ -48,6 +48,8 @@ enum Bench {
     /// What trust, plain voting and BOINC's rule make of nodes that lie: a
     /// simulation.
     Trust,
+    /// Receipts a second that `grid audit` downloads, verifies and replays.
+    Audit,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -59,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Bench::Node => node()?,
         Bench::Sandbox => sandbox::run(options)?,
         Bench::Trust => trust::run()?,
+        Bench::Audit => audit()?,
     };
     if options.json {
         println!("{}", Value::Object(figures));
@@ -94,6 +97,14 @@ fn relay() -> Result<Map<String, Value>> {
     let mut bench = command(build::program_in("release", "grid-bench-relay")?);
     bench.arg("--relay").arg(build::program_in("release", "grid-relay")?);
     measure("Measure the relay", &mut bench, RUN)
+}
+
+fn audit() -> Result<Map<String, Value>> {
+    let arguments = ["build", "--release", "--package", "grid-cli", "--package", "grid-testing"];
+    cargo::step("Build grid and the log's writer (release)", &arguments, BUILD)?;
+    let mut bench = command(build::program_in("release", "grid-bench-audit")?);
+    bench.arg("--grid").arg(build::program_in("release", "grid")?);
+    measure("Measure the audit", &mut bench, RUN)
 }
 
 fn node() -> Result<Map<String, Value>> {
