@@ -144,8 +144,8 @@ impl Shared {
                 (core.votes.settled(seq, settlement), job_done)
             }
             other => {
-                let over = Outcome::Refused(Refusal::JobOver);
-                if other != Ok(over) {
+                let usual = [Refusal::JobOver, Refusal::OtherVotes].map(Outcome::Refused);
+                if !other.as_ref().is_ok_and(|outcome| usual.contains(outcome)) {
                     tracing::error!(job = %task.job, index = task.index, outcome = ?other,
                         "a task can't be settled");
                 }

@@ -189,10 +189,15 @@ impl Votes {
         self.settling.contains(&task)
     }
 
-    /// A settlement was not written: its job is over.
+    /// A settlement was not written: its job is over, or a vote overtook it
+    /// and it is decided again.
     pub(crate) fn not_settled(&mut self, settlement: &Settlement) -> Settled {
         self.over(settlement);
         let mut settled = Settled::default();
+        if let Err(acts) = self.quorums.confirm(settlement) {
+            settled.undecided.push(settlement.task);
+            settled.acts.extend(acts);
+        }
         self.confirm(&mut settled);
         settled
     }

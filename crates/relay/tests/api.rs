@@ -4,7 +4,7 @@
 mod common;
 
 use common::{BUDGET, Node, job, lines, receive, start, start_with, until, wasm};
-use grid_protocol::api::{JobState, ModuleInfo, NetworkInfo, TaskInfo, TaskState};
+use grid_protocol::api::{JobState, ModuleInfo, NetworkInfo, TaskInfo, TaskResult, TaskState};
 use grid_protocol::{
     Delegation, Digest, Files, FromNode, RefuseCode, RejectCode, Side, SigningKey, Spec, ToNode,
 };

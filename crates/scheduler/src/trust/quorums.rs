@@ -161,14 +161,15 @@ impl Quorums {
         open.map_or(&[], |open| &open.votes)
     }
 
-    /// A receipt was committed. Votes on unknown jobs, and on tasks whose
-    /// settlement is on its way, change nothing.
+    /// A receipt was committed. Votes on unknown jobs change nothing; one that
+    /// overtook its task's settlement waits until that was written, or
+    /// refused and then decided again by [`Self::confirm`].
     pub fn vote(&mut self, task: Task, vote: Vote) -> Vec<Act> {
         let stage = self.stage(&task);
+        self.recall(task, vote);
         if stage == Some(Stage::Settling) {
             return Vec::new();
         }
-        self.recall(task, vote);
         match self.decide(task) {
             // The relay runs it already.
             Some(Act::Check { .. } | Act::Reissue { .. } | Act::Referee { .. })
