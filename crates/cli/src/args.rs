@@ -315,6 +315,9 @@ pub(crate) struct AuditArgs {
 
 /// Show a node's standing
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  grid node explain 5d3c0f")]
 pub(crate) struct NodeArgs {
     #[command(subcommand)]
     pub(crate) command: NodeCommand,

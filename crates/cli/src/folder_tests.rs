@@ -147,6 +147,11 @@ fn a_result_that_is_there_is_known() {
     assert!(!folder.holds(&task, &sample(), &receipt));
     folder.save(&task, &sample(), &receipt).unwrap();
     assert!(folder.holds(&task, &sample(), &receipt));
+    let mut later = receipt.clone();
+    later.result.ack.size += 1;
+    assert!(folder.holds(&task, &sample(), &later), "the log grew meanwhile");
+    later.result.ack.seq += 1;
+    assert!(!folder.holds(&task, &sample(), &later), "another entry");
     fs::write(task.join("stdout"), "harmed").unwrap();
     assert!(!folder.holds(&task, &sample(), &receipt));
     assert!(folder.save(&task, &sample(), &receipt).is_err(), "without --force it stays");
@@ -162,7 +167,9 @@ fn result(fuel: u64) -> TaskResult {
         "receipt":{{"body":{{"relay":"{z}","lease":"{h}","spec":"{z}","input":"{z}",
             "reason":"exit","exit_code":0,"output":"{z}","check":"{z}","fuel":{fuel},
             "node":"{z}"}},"signature":"{z}{z}"}},
-        "ack":{{"receipt":"{z}","lease":"{h}","seq":1}},"ack_signature":"{z}{z}"}}"#,
+        "standing":"canonical",
+        "ack":{{"receipt":"{z}","lease":"{h}","seq":1,"salt":"{z}","size":1,"root":"{z}"}},
+        "ack_signature":"{z}{z}"}}"#,
         z = Digest::ZERO,
         h = JobId([0; 16]),
     );

@@ -38,7 +38,7 @@ fn lying(admitted: Digest, results: Vec<TaskResult>) -> (FakeRelay, Home) {
     let source = spec().source;
     let job = json!({
         "id": JOB, "name": "job", "state": "done", "module": source, "created_ms": 0, "tasks": 1,
-        "done": 1, "failed": 0, "leased": 0, "budget": 1, "spent": 1,
+        "done": 1, "failed": 0, "provisional": 0, "leased": 0, "error_ppb": 100_000, "budget": 1, "spent": 1,
     });
     let name = results.first().map_or("input", |result| &result.name);
     let tasks = json!([{ "index": 0, "name": name, "input": spec().input, "state": "done" }]);

@@ -3,6 +3,8 @@
 //! small-order point, S that is too large. Each forgery is shown to satisfy
 //! the lax equation first; docs/protocol.md has the rule.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as BASE, EIGHT_TORSION};
 use curve25519_dalek::edwards::CompressedEdwardsY;

@@ -206,6 +206,22 @@ fn a_settlement_is_confirmed_or_decided_anew() {
 }
 
 #[test]
+fn a_vote_that_overtakes_a_settlement_is_part_of_the_next() {
+    let (mut quorums, seq) = network();
+    assert!(matches!(quorums.vote(task(1), vote(seq + 1, 1, 7, DRAWN))[..], [Act::Check { .. }]));
+    let acts = quorums.vote(task(1), vote(seq + 2, 3, 7, DRAWN));
+    let [Act::Settle(first)] = &acts[..] else { panic!("{acts:?}") };
+    // The store refuses a settlement that doesn't name every vote.
+    assert_eq!(quorums.vote(task(1), vote(seq + 3, 4, 7, DRAWN)), []);
+    let Err(acts) = quorums.confirm(first) else { panic!("it names two votes of three") };
+    let [Act::Settle(again)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!(again.votes.len(), 3);
+    assert_eq!(quorums.confirm(again), Ok(()));
+    assert_eq!(quorums.settled(seq + 4, again), []);
+    assert_eq!(quorums.votes(&task(1)), []);
+}
+
+#[test]
 fn the_tail_of_a_job_is_checked_and_the_relay_fills_in() {
     let (mut quorums, mut seq) = network();
     for index in 0..3 {
