@@ -7,7 +7,7 @@ mod common;
 
 use common::{ECHO, ENDLESS, Home, Ran, SORRY, list};
 use grid_node::RunReport;
-use grid_relay::{Config, Relay, RelayHandle};
+use grid_relay::{Config, Relay, RelayHandle, TrustConfig};
 use grid_testing::{Executor, Swarm, SwarmConfig, echo};
 use serde_json::Value;
 use std::fs;
@@ -27,8 +27,14 @@ struct Network {
 
 impl Network {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let relay = Relay::start(Config::for_test(data.path())).await.unwrap();
+        let mut config = Config::for_test(data.path());
+        change(&mut config);
+        let relay = Relay::start(config).await.unwrap();
         let key = relay.add_owner("me", BUDGET).await.unwrap();
         let network = Self { relay, home: Home::new(), _data: data };
         let line = format!("login --relay {}", network.relay.origin());
@@ -281,4 +287,50 @@ fn spawn(mut command: Command) -> Child {
 fn interrupt(child: &Child) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_checked_job_is_proved_and_its_log_audited() {
+    // The rules as they ship; all nodes are in one network here.
+    let network = Network::start_with(|config| {
+        config.trust = TrustConfig { diversity: false, ..TrustConfig::default() };
+    })
+    .await;
+    let _nodes = network.nodes().await;
+    network.texts();
+    network.grid("submit echo.wasm --input texts --out results --error-rate 1e-3").ok();
+    let job = network.grid("status --json").ok().json()["jobs"][0].clone();
+    assert_eq!((&job["state"], &job["error_ppb"]), (&"done".into(), &1_000_000.into()));
+    let job = job["id"].as_str().unwrap();
+    // By name and by place: the same settlement.
+    network.grid(&format!("prove {job} b.txt --out b.proof.json")).ok();
+    let by_place = network.grid(&format!("prove {job} 1")).ok().stdout;
+    let proof: Value =
+        serde_json::from_slice(&fs::read(network.home.path("b.proof.json")).unwrap()).unwrap();
+    let other: Value = serde_json::from_str(&by_place).unwrap();
+    assert_eq!(proof["settled"]["leaf"], other["settled"]["leaf"]);
+    assert!(proof["votes"].as_array().unwrap().len() > 1, "a newcomer stands alone: {proof:#}");
+    network.grid(&format!("prove {job} nothing --json")).error(4);
+    // Off line, with the key noted at login; then with another, and damaged.
+    let proven = network.grid("verify b.proof.json --json").ok().json();
+    let receipt = fs::read(network.home.path("results/b.txt/receipt.json")).unwrap();
+    let receipt: Value = serde_json::from_slice(&receipt).unwrap();
+    assert_eq!(proven["proof"]["proven"]["output"], receipt["result"]["receipt"]["body"]["output"]);
+    let key = "ab".repeat(32);
+    assert_eq!(network.grid(&format!("verify b.proof.json --relay-key {key}")).code, 6);
+    let text = proof.to_string();
+    let leaf = proof["votes"][0]["leaf"].as_str().unwrap();
+    let last = if leaf.ends_with('0') { '1' } else { '0' };
+    let harmed = text.replace(leaf, &format!("{}{last}", &leaf[..leaf.len() - 1]));
+    network.home.file("harmed.json", harmed);
+    assert_eq!(network.grid("verify harmed.json").code, 6);
+    // The whole log, and what the owner was told of it.
+    let report = network.grid("audit --ack results/b.txt/receipt.json --json").ok().json();
+    assert_eq!((&report["ok"], &report["counts"]["settled"]), (&true.into(), &4.into()));
+    assert_eq!((&report["acks"], &report["counts"]["caught"]), (&1.into(), &0.into()));
+    let node = report["points"][0]["node"].as_str().unwrap();
+    let node = network.grid(&format!("node explain {node} --json")).ok().json();
+    assert_eq!(node["node"]["fuel"], report["points"][0]["fuel"]);
+    assert_eq!(node["node"]["state"], "new");
+    assert!(!node["node"]["decisions"].as_array().unwrap().is_empty());
 }
