@@ -403,8 +403,9 @@ async fn files_that_cannot_be_written_stop_nothing() {
     assert!(tile.is_file());
     std::fs::remove_file(&tile).unwrap();
     // What was missing is written at the end, if not before.
-    let relay = relay.restart().await;
-    assert!(relay.dir.path().join("log/tile/0/000").is_file());
+    let dir = relay.finish().await;
+    assert!(dir.path().join("log/tile/0/000").is_file());
+    let relay = start_in(dir).await;
     verify(&download(&relay.owner.base).await).unwrap();
     relay.finish().await;
 }

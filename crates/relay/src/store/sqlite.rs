@@ -70,6 +70,9 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         other => return Err(StoreError::Version(other)),
     }
     tx.commit()?;
+    // Syncs the log. What a process that was killed has written of it may be
+    // seen now, and only what is durable may be signed.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     Ok(connection)
 }
 
