@@ -50,26 +50,32 @@ pub struct Module {
     instance: InstancePre<State>,
 }
 
+/// How wasmtime is configured for admitted modules, here and in whatever is
+/// compared with it.
+pub fn config() -> Config {
+    // What admission takes (grid_sandbox::admission::FEATURES).
+    let used = WasmFeatures::MUTABLE_GLOBAL
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::SIMD
+        | WasmFeatures::FLOATS;
+    let mut config = Config::new();
+    config
+        .wasm_features(WasmFeatures::WASM3.difference(used), false)
+        .wasm_features(used, true)
+        .max_wasm_stack(STACK)
+        .wasm_backtrace_max_frames(None)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config
+}
+
 impl Engine {
     /// An engine. Fails only where wasmtime can't run at all.
     pub fn new() -> Result<Self, EngineError> {
-        // What admission takes (grid_sandbox::admission::FEATURES).
-        let used = WasmFeatures::MUTABLE_GLOBAL
-            | WasmFeatures::SATURATING_FLOAT_TO_INT
-            | WasmFeatures::SIGN_EXTENSION
-            | WasmFeatures::REFERENCE_TYPES
-            | WasmFeatures::MULTI_VALUE
-            | WasmFeatures::BULK_MEMORY
-            | WasmFeatures::SIMD
-            | WasmFeatures::FLOATS;
-        let mut config = Config::new();
-        config
-            .wasm_features(WasmFeatures::WASM3.difference(used), false)
-            .wasm_features(used, true)
-            .max_wasm_stack(STACK)
-            .wasm_backtrace_max_frames(None)
-            .wasm_backtrace_details(WasmBacktraceDetails::Disable);
-        let engine = wasmtime::Engine::new(&config).map_err(device)?;
+        let engine = wasmtime::Engine::new(&config()).map_err(device)?;
         let linker = Arc::new(guest::linker(&engine).map_err(device)?);
         Ok(Self { engine, linker })
     }

@@ -7,9 +7,8 @@ use serde::Serialize;
 use std::collections::HashMap;
 use thiserror::Error;
 use wasmtime::{
-    Caller, Config, Engine, Extern, Func, Global, GlobalType, Instance, Memory, MemoryType, Module,
+    Caller, Engine, Extern, Func, Global, GlobalType, Instance, Memory, MemoryType, Module,
     Mutability, Ref, RefType, Store, StoreContextMut, Table, TableType, Trap, Val, ValType,
-    WasmFeatures,
 };
 
 /// Pages that a task module may grow to.
@@ -61,20 +60,7 @@ pub(crate) struct Machine {
 
 /// An engine as grid_engine configures it.
 pub(crate) fn engine() -> Result<Engine> {
-    let used = WasmFeatures::MUTABLE_GLOBAL
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::SIMD
-        | WasmFeatures::FLOATS;
-    let mut config = Config::new();
-    config
-        .wasm_features(WasmFeatures::WASM3.difference(used), false)
-        .wasm_features(used, true)
-        .max_wasm_stack(1024 * 1024);
-    Ok(Engine::new(&config)?)
+    Ok(Engine::new(&grid_engine::config())?)
 }
 
 impl Machine {
