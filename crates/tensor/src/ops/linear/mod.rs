@@ -6,7 +6,7 @@
 mod reference;
 mod simd;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use reference::linear as reference;
 pub use simd::linear as simd;
