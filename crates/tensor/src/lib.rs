@@ -3,6 +3,7 @@
 //! Each operator is defined once, plainly, and everything faster must equal it bit for bit.
 
 pub mod activation;
+pub mod backend;
 pub mod fixed;
 pub mod ops;
 mod tables;

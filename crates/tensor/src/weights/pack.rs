@@ -81,10 +81,7 @@ pub fn pack_floats(rows: usize, cols: usize, values: &[f32]) -> Result<Weights, 
         if values.iter().any(|v| !v.is_finite()) || top > 1e20 {
             return Err(WeightsError::NotFinite(row));
         }
-        exponents.push(match exponent_for(top, 32_767.0) {
-            None => None,
-            Some(e) => Some(e.max(exponent_for(sum, room).unwrap_or(e))),
-        });
+        exponents.push(exponent_for(top, 32_767.0).map(|e| e.max(exponent_for(sum, room).unwrap_or(e))));
     }
     let (exponent, exponents) = spread(&exponents);
     for (row, values) in values.chunks_exact(cols).enumerate() {

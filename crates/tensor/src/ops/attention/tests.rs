@@ -80,7 +80,7 @@ fn close_to_real_attention() {
         let frequency = f64::from(heads.rope.as_ref().expect("given").frequencies[c % 64 / 2]);
         let angle = (t as f64 * frequency / 4_294_967_296.0).fract() * std::f64::consts::TAU;
         let (x, y) = (real(m, t, c & !1), real(m, t, c | 1));
-        if c % 2 == 0 { x * angle.cos() - y * angle.sin() } else { x * angle.sin() + y * angle.cos() }
+        if c.is_multiple_of(2) { x * angle.cos() - y * angle.sin() } else { x * angle.sin() + y * angle.cos() }
     };
     let mut cache = Cache::default();
     cache.append(&heads, &mut k.clone(), &v, 0);
