@@ -11,6 +11,9 @@ use crate::activation::{Activation, Matrix, Precision};
 use crate::fixed::rshift;
 use crate::weights::{BLOCK, GROUP, Kind, Shape, Weights};
 
+/// Bytes of mantissas that are worked on together.
+const NEAR: usize = 200 << 10;
+
 /// `weights * activation`, a row of the result for each token.
 ///
 /// # Panics
@@ -20,16 +23,21 @@ pub fn linear(weights: &Weights, a: &Activation) -> Matrix {
     let shape = *weights.shape();
     assert_eq!((a.cols, a.precision), (shape.cols, Precision::from(shape.kind)), "an activation for these weights");
     let mut out = Matrix::zero(a.tokens(), shape.rows);
-    for group in 0..shape.rows.div_ceil(GROUP) {
-        let vectors = weights.group(group);
-        let mut token = 0;
-        while token < a.tokens() {
-            token += match a.tokens() - token {
-                1 => tile::<1>(weights, vectors, a, group, token, &mut out),
-                2 => tile::<2>(weights, vectors, a, group, token, &mut out),
-                3 => tile::<3>(weights, vectors, a, group, token, &mut out),
-                _ => tile::<4>(weights, vectors, a, group, token, &mut out),
-            };
+    // So many tokens that their mantissas stay in the first-level cache beside a group of weights.
+    let chunk = (NEAR / (shape.cols * size_of::<i16>())).next_multiple_of(4);
+    for first in (0..a.tokens()).step_by(chunk) {
+        let end = a.tokens().min(first + chunk);
+        for group in 0..shape.rows.div_ceil(GROUP) {
+            let vectors = weights.group(group);
+            let mut token = first;
+            while token < end {
+                token += match end - token {
+                    1 => tile::<1>(weights, vectors, a, group, token, &mut out),
+                    2 => tile::<2>(weights, vectors, a, group, token, &mut out),
+                    3 => tile::<3>(weights, vectors, a, group, token, &mut out),
+                    _ => tile::<4>(weights, vectors, a, group, token, &mut out),
+                };
+            }
         }
     }
     for (e, token) in out.exponents.iter_mut().zip(&a.exponents) {
