@@ -5,10 +5,10 @@
 
 use grid_tensor::activation::Matrix;
 use grid_tensor::backend::Backend;
-use grid_tensor::ops::attention::Heads;
+use grid_tensor::ops::attention::{Heads, MAX_CONTEXT};
 
-use super::Tensors;
-use super::llama::Linear;
+use super::llama::MAX_LAYERS;
+use super::{Linear, Misfit, Parts, Tensors, check_heads};
 
 /// Fraction bits of the stream.
 pub const FRACTION: u32 = 18;
@@ -18,6 +18,14 @@ pub const FRACTION: u32 = 18;
 pub struct Config {
     /// Layers.
     pub layers: usize,
+    /// Columns of the stream.
+    pub width: usize,
+    /// Columns within the MLP.
+    pub inner: usize,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// Positions that have an embedding.
+    pub positions: usize,
     /// Heads.
     pub heads: usize,
     /// Columns of a head.
@@ -54,11 +62,6 @@ struct Biased<B: Backend> {
 }
 
 impl<B: Backend> Biased<B> {
-    fn load<T: Tensors>(device: &B, tensors: &mut T, name: &str) -> Result<Self, T::Error> {
-        let linear = Linear::load(device, tensors, name)?;
-        Ok(Self { linear, bias: device.bias(tensors.bias(&format!("{name}.bias"))?) })
-    }
-
     fn of(&self, device: &B, a: &B::Activation) -> B::Matrix {
         let mut out = device.linear(&self.linear.weights, a);
         device.add_bias(&mut out, &self.bias);
@@ -77,19 +80,35 @@ impl<B: Backend> Bert<B> {
     /// Takes an encoder to a device.
     ///
     /// # Errors
-    /// When a tensor is missing.
+    /// When a tensor is missing or doesn't fit.
     pub fn load<T: Tensors>(device: &B, config: Config, tensors: &mut T) -> Result<Self, T::Error> {
-        let words = device.weights(tensors.weights("token_embd")?);
+        let Config { width, inner, head_dim: dim, .. } = config;
+        check_heads(config.heads, config.heads, dim)?;
+        let queries = config.heads * dim;
+        if !(1..=MAX_CONTEXT).contains(&config.context) || config.positions < config.context {
+            return Err(Misfit("positions: as many as the context has, at most 8192 of them".into()).into());
+        }
+        let mut parts = Parts { device, tensors, prefix: String::new() };
+        let words = device.weights(parts.weights("token_embd", config.vocabulary, width)?);
         // Positions have the embedding of token type 0 in them.
-        let positions = device.weights(tensors.weights("position_embd")?);
-        let norm = device.norm(tensors.norm("token_embd_norm")?);
-        let mut layers = Vec::with_capacity(config.layers);
+        let positions = device.weights(parts.weights("position_embd", config.positions, width)?);
+        let norm = parts.norm("token_embd_norm", width, true)?;
+        let mut layers = Vec::with_capacity(config.layers.min(MAX_LAYERS));
         for i in 0..config.layers {
-            let mut biased = |name: &str| Biased::load(device, tensors, &format!("blk.{i}.{name}"));
-            let (q, k, v, o) = (biased("attn_q")?, biased("attn_k")?, biased("attn_v")?, biased("attn_output")?);
-            let (up, down) = (biased("ffn_up")?, biased("ffn_down")?);
-            let mut norm = |name: &str| Ok(device.norm(tensors.norm(&format!("blk.{i}.{name}"))?));
-            let (attention_norm, output_norm) = (norm("attn_output_norm")?, norm("layer_output_norm")?);
+            parts.prefix = format!("blk.{i}.");
+            let mut biased = |name: &str, rows: usize, cols: usize| {
+                let linear = parts.linear(name, rows, cols)?;
+                Ok::<_, T::Error>(Biased { linear, bias: parts.bias(&format!("{name}.bias"), rows)? })
+            };
+            let q = biased("attn_q", queries, width)?;
+            let (k, v) = (biased("attn_k", queries, width)?, biased("attn_v", queries, width)?);
+            let o = biased("attn_output", width, queries)?;
+            let (up, down) = (biased("ffn_up", inner, width)?, biased("ffn_down", width, inner)?);
+            if [&q, &k, &v].iter().any(|l| l.linear.precision != q.linear.precision) {
+                return Err(Misfit(format!("layer {i}: queries, keys and values of one precision")).into());
+            }
+            let attention_norm = parts.norm("attn_output_norm", width, true)?;
+            let output_norm = parts.norm("layer_output_norm", width, true)?;
             layers.push(Layer { q, k, v, o, attention_norm, up, down, output_norm });
         }
         let dense =
@@ -131,7 +150,6 @@ impl<B: Backend> Bert<B> {
         let (x, heads) = (&mut pass.x, &self.heads);
         let tokens = pass.lengths.iter().sum();
 
-        // Weights of one encoder have one format, so one precision serves the three.
         let a = device.quantise(x, layer.q.linear.precision);
         let (q, k, v) = (layer.q.of(device, &a), layer.k.of(device, &a), layer.v.of(device, &a));
         let mut cache = device.cache(heads, tokens);

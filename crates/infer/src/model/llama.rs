@@ -4,19 +4,27 @@
 
 use grid_tensor::activation::Precision;
 use grid_tensor::backend::Backend;
-use grid_tensor::ops::attention::{Heads, Pairs, Rope};
+use grid_tensor::ops::attention::{Heads, MAX_CONTEXT, Pairs, Rope};
 use grid_tensor::weights::Shape;
 
-use super::Tensors;
+use super::{Linear, Misfit, Parts, Tensors, check_heads};
 
 /// Fraction bits of the residual stream.
 pub const FRACTION: u32 = 14;
+/// Most layers.
+pub const MAX_LAYERS: usize = 256;
 
 /// The shape of a decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Layers.
     pub layers: usize,
+    /// Columns of the stream.
+    pub width: usize,
+    /// Columns within the MLP.
+    pub inner: usize,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
     /// Query heads.
     pub heads: usize,
     /// Key and value heads.
@@ -25,8 +33,10 @@ pub struct Config {
     pub head_dim: usize,
     /// Which columns of a head turn together.
     pub pairs: Pairs,
-    /// Most positions.
+    /// Most positions, at most 8192.
     pub context: usize,
+    /// Whether the embedding table is the head too.
+    pub tied: bool,
 }
 
 /// A decoder on a device.
@@ -52,25 +62,6 @@ struct Layer<B: Backend> {
     gate: Linear<B>,
     up: Linear<B>,
     down: Linear<B>,
-}
-
-/// A matrix with what its input must look like.
-pub(super) struct Linear<B: Backend> {
-    pub(super) weights: B::Weights,
-    pub(super) precision: Precision,
-    pub(super) cost: u64,
-}
-
-impl<B: Backend> Linear<B> {
-    pub(super) fn load<T: Tensors>(device: &B, tensors: &mut T, name: &str) -> Result<Self, T::Error> {
-        let weights = tensors.weights(name)?;
-        let shape = *weights.shape();
-        Ok(Self {
-            precision: Precision::from(shape.kind),
-            cost: (shape.rows * shape.cols) as u64,
-            weights: device.weights(weights),
-        })
-    }
 }
 
 /// The positions that a decoder has seen.
@@ -104,22 +95,39 @@ impl<B: Backend> Llama<B> {
     /// Takes a decoder to a device.
     ///
     /// # Errors
-    /// When a tensor is missing.
+    /// When a tensor is missing or doesn't fit.
     pub fn load<T: Tensors>(device: &B, config: Config, tensors: &mut T) -> Result<Self, T::Error> {
-        let table = tensors.weights("token_embd")?;
-        let table = (*table.shape(), device.weights(table));
+        let Config { width, inner, vocabulary, head_dim: dim, .. } = config;
+        check_heads(config.heads, config.kv_heads, dim)?;
+        let (queries, keys) = (config.heads * dim, config.kv_heads * dim);
         let frequencies = tensors.words("rope_freqs")?;
-        let mut layers = Vec::with_capacity(config.layers);
-        for i in 0..config.layers {
-            let mut linear = |name: &str| Linear::load(device, tensors, &format!("blk.{i}.{name}"));
-            let (q, k, v, o) = (linear("attn_q")?, linear("attn_k")?, linear("attn_v")?, linear("attn_output")?);
-            let (gate, up, down) = (linear("ffn_gate")?, linear("ffn_up")?, linear("ffn_down")?);
-            let mut norm = |name: &str| Ok(device.norm(tensors.norm(&format!("blk.{i}.{name}"))?));
-            let (attention_norm, mlp_norm) = (norm("attn_norm")?, norm("ffn_norm")?);
-            layers.push(Layer { attention_norm, q, k, v, o, mlp_norm, gate, up, down });
+        if frequencies.len() != dim / 2 || !(1..=MAX_CONTEXT).contains(&config.context) {
+            return Err(Misfit("positions: a frequency for each pair, at most 8192 of them".into()).into());
         }
-        let norm = device.norm(tensors.norm("output_norm")?);
-        let head = tensors.weights("output").ok().map(|w| (*w.shape(), device.weights(w)));
+        let mut parts = Parts { device, tensors, prefix: String::new() };
+        let table = parts.weights("token_embd", vocabulary, width)?;
+        let table = (*table.shape(), device.weights(table));
+        let norm = parts.norm("output_norm", width, false)?;
+        let head = match config.tied {
+            true => None,
+            false => Some(parts.weights("output", vocabulary, width)?),
+        };
+        let head = head.map(|w| (*w.shape(), device.weights(w)));
+        let mut layers = Vec::with_capacity(config.layers.min(MAX_LAYERS));
+        for i in 0..config.layers {
+            parts.prefix = format!("blk.{i}.");
+            layers.push(Layer {
+                attention_norm: parts.norm("attn_norm", width, false)?,
+                q: parts.linear("attn_q", queries, width)?,
+                k: parts.linear("attn_k", keys, width)?,
+                v: parts.linear("attn_v", keys, width)?,
+                o: parts.linear("attn_output", width, queries)?,
+                mlp_norm: parts.norm("ffn_norm", width, false)?,
+                gate: parts.linear("ffn_gate", inner, width)?,
+                up: parts.linear("ffn_up", inner, width)?,
+                down: parts.linear("ffn_down", width, inner)?,
+            });
+        }
         let dense = layers
             .iter()
             .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
