@@ -10,8 +10,8 @@ use crate::activation::{BLOCK_LIMIT, ROW_LIMIT};
 
 /// Largest |D| and |M|.
 const SCALE_LIMIT: f64 = 8191.0;
-/// Largest intermediate product: leaves room for the half that rounding adds.
-const PRODUCT_LIMIT: i64 = 3 << 29;
+/// Largest intermediate product: with the half that rounding adds, at most 2^29, it stays in 31 bits.
+const PRODUCT_LIMIT: i64 = (3 << 29) - 1;
 
 /// 32 numbers of a row: `q * scale + min`.
 #[derive(Debug, Clone, Copy, PartialEq)]
