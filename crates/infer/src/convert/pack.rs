@@ -41,8 +41,8 @@ pub(super) fn plan(settings: &Settings, tensors: &[SourceTensor]) -> Vec<Part> {
     for tensor in tensors {
         let name = &tensor.name;
         match name.rsplit_once('.') {
-            Some((stem, "weight")) if stem == "token_types" => {}
-            Some((stem, "weight")) if stem == "position_embd" => add(stem, From::Positions),
+            Some(("token_types", "weight")) => {}
+            Some((stem @ "position_embd", "weight")) => add(stem, From::Positions),
             Some((stem, "weight")) if stem.ends_with("norm") => add(stem, From::Norm),
             Some((stem, "weight")) => add(stem, From::Matrix),
             Some((stem, "bias")) if stem.ends_with("norm") => {}

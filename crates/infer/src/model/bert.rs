@@ -86,7 +86,10 @@ impl<B: Backend> Bert<B> {
         check_heads(config.heads, config.heads, dim)?;
         let queries = config.heads * dim;
         if !(1..=MAX_CONTEXT).contains(&config.context) || config.positions < config.context {
-            return Err(Misfit("positions: as many as the context has, at most 8192 of them".into()).into());
+            return Err(Misfit(
+                "positions: as many as the context has, at most 8192 of them".into(),
+            )
+            .into());
         }
         let mut parts = Parts { device, tensors, prefix: String::new() };
         let words = device.weights(parts.weights("token_embd", config.vocabulary, width)?);
@@ -98,21 +101,30 @@ impl<B: Backend> Bert<B> {
             parts.prefix = format!("blk.{i}.");
             let mut biased = |name: &str, rows: usize, cols: usize| {
                 let linear = parts.linear(name, rows, cols)?;
-                Ok::<_, T::Error>(Biased { linear, bias: parts.bias(&format!("{name}.bias"), rows)? })
+                Ok::<_, T::Error>(Biased {
+                    linear,
+                    bias: parts.bias(&format!("{name}.bias"), rows)?,
+                })
             };
             let q = biased("attn_q", queries, width)?;
             let (k, v) = (biased("attn_k", queries, width)?, biased("attn_v", queries, width)?);
             let o = biased("attn_output", width, queries)?;
             let (up, down) = (biased("ffn_up", inner, width)?, biased("ffn_down", width, inner)?);
             if [&q, &k, &v].iter().any(|l| l.linear.precision != q.linear.precision) {
-                return Err(Misfit(format!("layer {i}: queries, keys and values of one precision")).into());
+                return Err(Misfit(format!(
+                    "layer {i}: queries, keys and values of one precision"
+                ))
+                .into());
             }
             let attention_norm = parts.norm("attn_output_norm", width, true)?;
             let output_norm = parts.norm("layer_output_norm", width, true)?;
             layers.push(Layer { q, k, v, o, attention_norm, up, down, output_norm });
         }
-        let dense =
-            layers.iter().flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.up, &l.down]).map(|l| l.linear.cost).sum();
+        let dense = layers
+            .iter()
+            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.up, &l.down])
+            .map(|l| l.linear.cost)
+            .sum();
         let heads = Heads {
             query: config.heads,
             kv: config.heads,
@@ -135,7 +147,10 @@ impl<B: Backend> Bert<B> {
     /// When a text is empty or longer than the context: the caller has checked.
     #[must_use]
     pub fn start(&self, device: &B, texts: &[&[u32]]) -> Pass<B> {
-        assert!(texts.iter().all(|t| (1..=self.config.context).contains(&t.len())), "texts within the context");
+        assert!(
+            texts.iter().all(|t| (1..=self.config.context).contains(&t.len())),
+            "texts within the context"
+        );
         let ids: Vec<u32> = texts.iter().flat_map(|t| t.iter().copied()).collect();
         let positions: Vec<u32> = texts.iter().flat_map(|t| 0..t.len() as u32).collect();
         let mut x = device.embed(&self.words, &ids, FRACTION);

@@ -102,7 +102,10 @@ impl<B: Backend> Llama<B> {
         let (queries, keys) = (config.heads * dim, config.kv_heads * dim);
         let frequencies = tensors.words("rope_freqs")?;
         if frequencies.len() != dim / 2 || !(1..=MAX_CONTEXT).contains(&config.context) {
-            return Err(Misfit("positions: a frequency for each pair, at most 8192 of them".into()).into());
+            return Err(Misfit(
+                "positions: a frequency for each pair, at most 8192 of them".into(),
+            )
+            .into());
         }
         let mut parts = Parts { device, tensors, prefix: String::new() };
         let table = parts.weights("token_embd", vocabulary, width)?;
@@ -158,7 +161,8 @@ impl<B: Backend> Llama<B> {
     /// A session that has seen nothing.
     #[must_use]
     pub fn session(&self, device: &B) -> Session<B> {
-        let caches = self.layers.iter().map(|_| device.cache(&self.heads, self.config.context)).collect();
+        let caches =
+            self.layers.iter().map(|_| device.cache(&self.heads, self.config.context)).collect();
         Session { caches, len: 0 }
     }
 
@@ -243,10 +247,12 @@ impl<'a, B: Backend> Input<'a, B> {
 
     fn linear(&mut self, linear: &Linear<B>) -> B::Matrix {
         let at = self.made.iter().position(|(p, _)| *p == linear.precision).unwrap_or_else(|| {
-            self.made.push((linear.precision, self.device.rms_norm(self.x, self.norm, linear.precision)));
+            self.made.push((
+                linear.precision,
+                self.device.rms_norm(self.x, self.norm, linear.precision),
+            ));
             self.made.len() - 1
         });
         self.device.linear(&linear.weights, &self.made[at].1)
     }
 }
-

@@ -78,8 +78,11 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
         let weights = self.tensors.weights(&name)?;
         let shape = weights.shape();
         if (shape.rows, shape.cols) != (rows, cols) {
-            let (is, wants) = (format!("{} x {}", shape.rows, shape.cols), format!("{rows} x {cols}"));
-            return Err(Misfit(format!("tensor {name} is {is}, and the model wants {wants}")).into());
+            let (is, wants) =
+                (format!("{} x {}", shape.rows, shape.cols), format!("{rows} x {cols}"));
+            return Err(
+                Misfit(format!("tensor {name} is {is}, and the model wants {wants}")).into()
+            );
         }
         Ok(weights)
     }
@@ -94,7 +97,9 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
         let norm = self.tensors.norm(&name)?;
         let bias = if biased { cols } else { 0 };
         if (norm.gains.len(), norm.bias.len()) != (cols, bias) || cols > MAX_COLS {
-            return Err(Misfit(format!("norm {name} doesn't have {cols} gains and {bias} biases")).into());
+            return Err(
+                Misfit(format!("norm {name} doesn't have {cols} gains and {bias} biases")).into()
+            );
         }
         Ok(self.device.norm(norm))
     }
@@ -103,7 +108,11 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
         let name = self.name(name);
         let bias = self.tensors.bias(&name)?;
         if bias.values.len() != cols {
-            return Err(Misfit(format!("bias {name} has {} values instead of {cols}", bias.values.len())).into());
+            return Err(Misfit(format!(
+                "bias {name} has {} values instead of {cols}",
+                bias.values.len()
+            ))
+            .into());
         }
         Ok(self.device.bias(bias))
     }
@@ -111,9 +120,14 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
 
 /// Sees that a model's attention is one that the arithmetic has.
 fn check_heads(heads: usize, kv: usize, dim: usize) -> Result<(), Misfit> {
-    let fits = kv > 0 && heads.is_multiple_of(kv) && dim.is_multiple_of(BLOCK) && (32..=256).contains(&dim);
+    let fits = kv > 0
+        && heads.is_multiple_of(kv)
+        && dim.is_multiple_of(BLOCK)
+        && (32..=256).contains(&dim);
     if fits && heads * dim <= MAX_COLS {
         return Ok(());
     }
-    Err(Misfit(format!("{heads} heads over {kv} of {dim} columns: a head has 32, 64, ... 256, at most {MAX_COLS} in all")))
+    Err(Misfit(format!(
+        "{heads} heads over {kv} of {dim} columns: a head has 32, 64, ... 256, at most {MAX_COLS} in all"
+    )))
 }

@@ -18,7 +18,10 @@ pub(super) async fn run<B: Backend>(
 ) -> Result<Answer, Halt<B::Error>> {
     let EmbedRequest { texts } = request(task.stdin)?;
     if !(1..=MAX_TEXTS).contains(&texts.len()) {
-        return Err(Halt::Refused(format!("{} texts, where 1 to {MAX_TEXTS} are taken", texts.len())));
+        return Err(Halt::Refused(format!(
+            "{} texts, where 1 to {MAX_TEXTS} are taken",
+            texts.len()
+        )));
     }
     let context = model.config().context;
     let mut tokens = Vec::with_capacity(texts.len());
@@ -26,7 +29,9 @@ pub(super) async fn run<B: Backend>(
         let ids = tokenizer.encode_whole(text, Specials::Text, usize::MAX);
         if !(1..=context).contains(&ids.len()) {
             let have = ids.len();
-            return Err(Halt::Refused(format!("text {number} has {have} tokens, where 1 to {context} are taken")));
+            return Err(Halt::Refused(format!(
+                "text {number} has {have} tokens, where 1 to {context} are taken"
+            )));
         }
         tokens.push(ids);
     }

@@ -32,7 +32,9 @@ pub(super) async fn run<B: Backend>(
     let context = model.config().context;
     if !(1..context).contains(&prompt.len()) {
         let (have, most) = (prompt.len(), context - 1);
-        return Err(Halt::Refused(format!("the prompt has {have} tokens, where 1 to {most} are taken")));
+        return Err(Halt::Refused(format!(
+            "the prompt has {have} tokens, where 1 to {most} are taken"
+        )));
     }
     let text = Text::new(tokenizer, &request.stop);
     let mut generation = Generation {
@@ -66,7 +68,14 @@ pub(super) async fn run<B: Backend>(
                 let logits = device.read(&logits).await.map_err(Halt::Device)?;
                 let index = generation.tokens.len() - generation.prompt;
                 (0..choosing)
-                    .map(|row| draw(logits.row(row), logits.exponents[row], temperature, random(task.seed, index + row)))
+                    .map(|row| {
+                        draw(
+                            logits.row(row),
+                            logits.exponents[row],
+                            temperature,
+                            random(task.seed, index + row),
+                        )
+                    })
                     .collect()
             }
         };
@@ -74,7 +83,9 @@ pub(super) async fn run<B: Backend>(
             let count = (generation.tokens.len() - generation.prompt + 1) as u64;
             if model.cost((generation.prompt as u64) + count - 1, count) > task.fuel {
                 let used = count - 1;
-                return Err(Halt::Fuel(model.cost((generation.prompt as u64 + used).saturating_sub(1), used)));
+                return Err(Halt::Fuel(
+                    model.cost((generation.prompt as u64 + used).saturating_sub(1), used),
+                ));
             }
             let more = generation.choose(token, &hidden, row);
             if !more.is_empty() {
@@ -108,8 +119,10 @@ fn prompt(tokenizer: &Tokenizer, request: &GenerateRequest) -> Result<Vec<u32>, 
     match (&request.prompt, request.messages.as_slice()) {
         (Some(prompt), []) => Ok(tokenizer.encode_whole(prompt, Specials::Text, usize::MAX)),
         (None, messages @ [_, ..]) => {
-            let messages: Vec<Message> =
-                messages.iter().map(|m| Message { role: role(m.role), content: &m.content }).collect();
+            let messages: Vec<Message> = messages
+                .iter()
+                .map(|m| Message { role: role(m.role), content: &m.content })
+                .collect();
             tokenizer.chat(&messages).map_err(|error| error.to_string())
         }
         _ => Err("a request has either messages or a prompt".into()),
@@ -136,10 +149,10 @@ fn draft(draft: Option<&[u8]>, request: &GenerateRequest, vocabulary: usize) -> 
 }
 
 /// 64 random bits for the token with this index, from the spec's seed.
-fn random(seed: Digest, index: usize) -> u64 {
+fn random(seed: [u8; 32], index: usize) -> u64 {
     let mut hash = Sha256::new();
     hash.update(b"grid-sample-v1");
-    hash.update(seed.0);
+    hash.update(seed);
     hash.update((index as u64).to_le_bytes());
     let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.finalize().into();
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
@@ -165,7 +178,10 @@ impl Generation<'_> {
         let known = &self.tokens[seen..];
         let chosen = self.tokens.len() - self.prompt;
         // The last token is never seen: nothing is chosen after it.
-        let guesses = self.draft.get(chosen..self.draft.len().min(self.most.saturating_sub(1))).unwrap_or_default();
+        let guesses = self
+            .draft
+            .get(chosen..self.draft.len().min(self.most.saturating_sub(1)))
+            .unwrap_or_default();
         known.iter().chain(guesses).copied().take(CHUNK).collect()
     }
 
@@ -229,14 +245,19 @@ impl<'a> Text<'a> {
         let longest = self.stops.iter().map(String::len).max().unwrap_or(0);
         let from = floor(&self.text, self.text.len().saturating_sub(longest));
         self.text.push_str(&more);
-        let found = self.stops.iter().filter_map(|stop| self.text[from..].find(stop.as_str())).min();
+        let found =
+            self.stops.iter().filter_map(|stop| self.text[from..].find(stop.as_str())).min();
         if let Some(at) = found {
             self.text.truncate(from + at);
             self.stream = Stream::default();
             return (self.give(self.text.len()), true);
         }
         // What could yet become a stop string is kept back.
-        let tail = |stop: &String| (1..stop.len()).rev().find(|n| stop.is_char_boundary(*n) && self.text.ends_with(&stop[..*n]));
+        let tail = |stop: &String| {
+            (1..stop.len())
+                .rev()
+                .find(|n| stop.is_char_boundary(*n) && self.text.ends_with(&stop[..*n]))
+        };
         let kept = self.stops.iter().filter_map(tail).max().unwrap_or(0);
         (self.give(self.text.len() - kept), false)
     }

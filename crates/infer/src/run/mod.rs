@@ -13,7 +13,7 @@ use crate::model::llama::Llama;
 use crate::tokenizer::Tokenizer;
 use grid_protocol::infer::{REFUSED, Work};
 use grid_protocol::{Digest, ExitReason, Files, Side};
-use grid_tensor::backend::Backend;
+pub use grid_tensor::backend::{Backend, Cpu};
 use std::ops::ControlFlow;
 use thiserror::Error;
 
@@ -43,7 +43,7 @@ pub struct Task<'a> {
     /// The request, JSON of [`grid_protocol::infer`].
     pub stdin: &'a [u8],
     /// The spec's seed: where sampling takes its randomness.
-    pub seed: Digest,
+    pub seed: [u8; 32],
     /// Standard output that a node claims. What it says is checked in one
     /// pass where it is right, and plays no part in the answer.
     pub draft: Option<&'a [u8]>,
@@ -124,7 +124,11 @@ impl<B: Backend> Runner<B> {
     ///
     /// # Errors
     /// The header's numbers and tensors make no model.
-    pub fn open(device: B, header: &Header, read: impl FnMut(Span) -> Option<Vec<u8>>) -> Result<Self, OpenError> {
+    pub fn open(
+        device: B,
+        header: &Header,
+        read: impl FnMut(Span) -> Option<Vec<u8>>,
+    ) -> Result<Self, OpenError> {
         open::open(device, header, read)
     }
 
@@ -153,7 +157,11 @@ impl<B: Backend> Runner<B> {
     ///
     /// # Errors
     /// It was stopped, or the device was lost: the lease goes back.
-    pub async fn run(&self, task: Task<'_>, pace: &mut impl Pace) -> Result<Outcome, RunError<B::Error>> {
+    pub async fn run(
+        &self,
+        task: Task<'_>,
+        pace: &mut impl Pace,
+    ) -> Result<Outcome, RunError<B::Error>> {
         let answer = match (&self.model, task.work) {
             (Model::Decoder(model), Work::Generate) => {
                 generate::run(&self.device, model, &self.tokenizer, task, pace).await

@@ -2,7 +2,7 @@ use super::*;
 use crate::model::{Misfit, Tensors, bert, llama};
 use crate::tokenizer::{Algorithm, Kind as TokenKind, Parts, Split, Template};
 use grid_protocol::infer::{EmbedAnswer, Finish, GenerateAnswer, GenerateRequest, Message, Role};
-use grid_tensor::backend::{Bias, Cpu};
+use grid_tensor::backend::Bias;
 use grid_tensor::ops::attention::Pairs;
 use grid_tensor::ops::norm::Norm;
 use grid_tensor::weights::{Block, Kind, Weights, pack_blocks, pack_floats};
@@ -86,7 +86,10 @@ impl Tensors for RandomBert {
 
     fn bias(&mut self, name: &str) -> Result<Bias, Misfit> {
         let cols = Random::shape(name, WIDTH).0;
-        Ok(Bias { values: (0..cols).map(|_| (self.0.next() * 1e6) as i32).collect(), exponent: -24 })
+        Ok(Bias {
+            values: (0..cols).map(|_| (self.0.next() * 1e6) as i32).collect(),
+            exponent: -24,
+        })
     }
 
     fn words(&mut self, name: &str) -> Result<Vec<u32>, Misfit> {
@@ -171,7 +174,11 @@ struct Listen {
 impl Pace for Listen {
     async fn step(&mut self) -> ControlFlow<()> {
         self.steps += 1;
-        if self.stop_at == Some(self.steps) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.stop_at == Some(self.steps) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn text(&mut self, more: &str) {
@@ -180,13 +187,18 @@ impl Pace for Listen {
 }
 
 fn task(work: Work, stdin: &[u8]) -> Task<'_> {
-    Task { work, stdin, seed: Digest::of(b"seed"), draft: None, fuel: u64::MAX, output: 1 << 20 }
+    Task { work, stdin, seed: [7; 32], draft: None, fuel: u64::MAX, output: 1 << 20 }
 }
 
-fn generate(runner: &Runner<Cpu>, request: &GenerateRequest, draft: Option<&[u8]>) -> (Outcome, Listen) {
+fn generate(
+    runner: &Runner<Cpu>,
+    request: &GenerateRequest,
+    draft: Option<&[u8]>,
+) -> (Outcome, Listen) {
     let stdin = serde_json::to_vec(request).unwrap();
     let mut listen = Listen::default();
-    let outcome = now(runner.run(Task { draft, ..task(Work::Generate, &stdin) }, &mut listen)).unwrap();
+    let outcome =
+        now(runner.run(Task { draft, ..task(Work::Generate, &stdin) }, &mut listen)).unwrap();
     (outcome, listen)
 }
 
@@ -197,16 +209,18 @@ fn answer(outcome: &Outcome) -> GenerateAnswer {
 fn request() -> impl Strategy<Value = GenerateRequest> {
     let temperature = prop_oneof![Just(0), 200..2000u32];
     let stop = prop::collection::vec("[a-z ]{1,2}", 0..3);
-    ("[a-z ]{1,90}", 1..30u32, temperature, stop, any::<bool>()).prop_map(|(text, max_tokens, temperature, stop, chat)| {
-        let content = text.clone();
-        GenerateRequest {
-            messages: if chat { vec![Message { role: Role::User, content }] } else { vec![] },
-            prompt: if chat { None } else { Some(text) },
-            max_tokens,
-            temperature,
-            stop,
-        }
-    })
+    ("[a-z ]{1,90}", 1..30u32, temperature, stop, any::<bool>()).prop_map(
+        |(text, max_tokens, temperature, stop, chat)| {
+            let content = text.clone();
+            GenerateRequest {
+                messages: if chat { vec![Message { role: Role::User, content }] } else { vec![] },
+                prompt: if chat { None } else { Some(text) },
+                max_tokens,
+                temperature,
+                stop,
+            }
+        },
+    )
 }
 
 proptest! {
@@ -266,7 +280,8 @@ proptest! {
 #[test]
 fn a_right_draft_costs_one_pass_instead_of_many() {
     let runner = decoder(Cpu::simd());
-    let request = GenerateRequest { prompt: Some("once".into()), max_tokens: 40, ..Default::default() };
+    let request =
+        GenerateRequest { prompt: Some("once".into()), max_tokens: 40, ..Default::default() };
     let (plain, alone) = generate(&runner, &request, None);
     let draft = plain.output.get("stdout").expect("an answer").to_vec();
     let (_, checked) = generate(&runner, &request, Some(&draft));
@@ -303,9 +318,11 @@ fn what_ends_a_generation() {
 #[test]
 fn fuel_is_what_the_shapes_say() {
     let runner = decoder(Cpu::simd());
-    let request = GenerateRequest { prompt: Some("abc".into()), max_tokens: 5, ..Default::default() };
+    let request =
+        GenerateRequest { prompt: Some("abc".into()), max_tokens: 5, ..Default::default() };
     let stdin = serde_json::to_vec(&request).unwrap();
-    let run = |fuel| now(runner.run(Task { fuel, ..task(Work::Generate, &stdin) }, &mut Freely)).unwrap();
+    let run =
+        |fuel| now(runner.run(Task { fuel, ..task(Work::Generate, &stdin) }, &mut Freely)).unwrap();
     let plain = run(u64::MAX);
     let dense = 2 * (2 * (WIDTH * WIDTH) + 2 * (32 * WIDTH) + 3 * (WIDTH * INNER));
     let keys = (1..=7).sum::<usize>();
@@ -321,8 +338,13 @@ fn fuel_is_what_the_shapes_say() {
 fn what_is_refused_is_an_answer_too() {
     let check = |runner: &Runner<Cpu>, work, stdin: &str, why: &str| {
         let outcome = now(runner.run(task(work, stdin.as_bytes()), &mut Freely)).unwrap();
-        assert_eq!((outcome.reason, outcome.exit_code, outcome.fuel), (ExitReason::Exit, REFUSED, 0), "{stdin}");
-        let said = String::from_utf8_lossy(outcome.output.get("stderr").expect("a reason")).into_owned();
+        assert_eq!(
+            (outcome.reason, outcome.exit_code, outcome.fuel),
+            (ExitReason::Exit, REFUSED, 0),
+            "{stdin}"
+        );
+        let said =
+            String::from_utf8_lossy(outcome.output.get("stderr").expect("a reason")).into_owned();
         assert!(said.contains(why), "{stdin}: {said}");
     };
     let (llama, bert) = (decoder(Cpu::simd()), encoder(Cpu::simd()));
@@ -330,8 +352,18 @@ fn what_is_refused_is_an_answer_too() {
     check(&llama, Work::Generate, "junk", "the request");
     check(&llama, Work::Generate, r#"{"max_tokens":3}"#, "either messages or a prompt");
     check(&llama, Work::Generate, r#"{"prompt":"a","max_tokens":0}"#, "max_tokens");
-    check(&llama, Work::Generate, r#"{"prompt":"a","max_tokens":1,"temperature":2001}"#, "temperature");
-    check(&llama, Work::Generate, &format!(r#"{{"prompt":"{}","max_tokens":1}}"#, "a".repeat(CONTEXT)), "tokens");
+    check(
+        &llama,
+        Work::Generate,
+        r#"{"prompt":"a","max_tokens":1,"temperature":2001}"#,
+        "temperature",
+    );
+    check(
+        &llama,
+        Work::Generate,
+        &format!(r#"{{"prompt":"{}","max_tokens":1}}"#, "a".repeat(CONTEXT)),
+        "tokens",
+    );
     check(&bert, Work::Embed, r#"{"texts":[]}"#, "1 to 16");
     check(&bert, Work::Embed, &format!(r#"{{"texts":["{}"]}}"#, "a".repeat(CONTEXT + 1)), "text 0");
 }
@@ -352,6 +384,7 @@ fn a_run_can_be_stopped_at_any_slice() {
 fn output_has_a_limit() {
     let runner = decoder(Cpu::simd());
     let stdin = br#"{"prompt":"abc","max_tokens":5}"#;
-    let outcome = now(runner.run(Task { output: 10, ..task(Work::Generate, stdin) }, &mut Freely)).unwrap();
+    let outcome =
+        now(runner.run(Task { output: 10, ..task(Work::Generate, stdin) }, &mut Freely)).unwrap();
     assert_eq!((outcome.reason, outcome.output.is_empty()), (ExitReason::OutputLimit, true));
 }
