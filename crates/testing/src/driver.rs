@@ -321,6 +321,8 @@ impl Driver {
                 let task = Task { lease, spec, module, input };
                 self.queue.extend(self.runs.run(task));
             }
+            // Its nodes announce no runtime `infer`.
+            Action::Infer { .. } => {}
             Action::Drop(lease) => self.runs.forget(lease),
             Action::Pace(share) => self.runs.set_share(share),
             Action::Save(saved) => {

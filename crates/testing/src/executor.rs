@@ -2,7 +2,7 @@
 
 use grid_engine::{Engine, EngineError, Module};
 use grid_node::{Event, RunReport};
-use grid_protocol::{Digest, ExitReason, Files, FilesError, LeaseId, Side, Spec};
+use grid_protocol::{Digest, ExitReason, Files, FilesError, GiveBackReason, LeaseId, Side, Spec};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -79,7 +79,8 @@ pub fn echo(task: &Task) -> Option<RunReport> {
     let mut files = Files::new(Side::Output);
     files.insert("stdout", stdin.to_vec()).ok()?;
     let output = files.encode();
-    Some(RunReport { reason: ExitReason::Exit, exit_code: 0, output, fuel, hint: None })
+    let reason = ExitReason::Exit;
+    Some(RunReport { reason, exit_code: 0, output, check: Digest::ZERO, fuel, hint: None })
 }
 
 /// A node's runs.
@@ -117,7 +118,11 @@ impl Runs {
                     let event = match wasm.run(task, &pace, events.clone()) {
                         Ok(report) => Event::Finished { lease, report },
                         Err(EngineError::Stopped) => return,
-                        Err(error) => Event::Failed { lease, detail: error.to_string() },
+                        Err(error) => Event::Failed {
+                            lease,
+                            reason: GiveBackReason::Device,
+                            detail: error.to_string(),
+                        },
                     };
                     // A node that is gone wants no report.
                     let _ = events.send(event);
@@ -184,6 +189,7 @@ impl Wasm {
             reason: outcome.reason,
             exit_code: outcome.exit_code,
             output: output.encode(),
+            check: Digest::ZERO,
             fuel: outcome.fuel,
             hint: outcome.hint,
         })

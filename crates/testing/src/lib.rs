@@ -1,10 +1,13 @@
 //! For tests and benchmarks: nodes that run natively over real sockets (one,
 //! or a swarm of thousands), a raw peer for hostile tests, a relay as a process
-//! to be killed, and the relay's benchmark. Nothing here ships.
+//! to be killed, the relay's benchmark, and models in plain floats. Nothing
+//! here ships.
 
 mod bench;
 mod driver;
 mod executor;
+pub mod float_models;
+mod infer;
 pub mod log_server;
 mod owner;
 mod process;
@@ -15,6 +18,7 @@ mod swarm;
 pub use bench::{BenchConfig, Figures, bench_relay};
 pub use driver::{NodeHandle, NodeSetup, start_node};
 pub use executor::{Executor, Task, echo};
+pub use infer::{DIMENSIONS, InferNode, InferNodeSetup, MadeUp, TOO_LONG};
 pub use owner::{NO_OP, Owner, small_job};
 pub use process::{CHECKED, PRIVATE, RelayProcess};
 pub use scripted::{Challenge, ScriptedNode, result_message};

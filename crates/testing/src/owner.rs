@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use grid_protocol::api::{JobInfo, ModuleInfo, NewJob, NewTask};
-use grid_protocol::{Digest, Files, JobId};
+use grid_protocol::{Digest, Files, JobId, Runtime};
 use std::time::Duration;
 
 /// A module that ends at once.
@@ -84,7 +84,9 @@ pub fn small_job(module: Digest, name: &str, tasks: usize) -> NewJob {
         ),
     };
     NewJob {
+        runtime: Runtime::Wasm,
         module,
+        arithmetic: None,
         name: name.into(),
         args: vec![],
         env: vec![],

@@ -90,6 +90,7 @@ impl ScriptedNode {
             package: Package::Full,
             admissions: vec![grid_sandbox::ADMISSION],
             holding: vec![],
+            inference: None,
         }
     }
 

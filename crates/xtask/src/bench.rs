@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: figures, printed as a table or as one JSON object.
 //! Never a test: nothing here passes or fails by time.
 
+mod gpu;
+mod infer;
 mod sandbox;
 mod trust;
 
@@ -25,15 +27,24 @@ pub(crate) struct Options {
     /// Print one JSON object and nothing else on standard output.
     #[arg(long)]
     json: bool,
-    /// Of `sandbox`: measure in this engine only (may be given more than once).
+    /// Of `sandbox`: measure in this engine only; of `gpu`: in this browser too
+    /// (may be given more than once).
     #[arg(long, value_name = "ENGINE")]
     engine: Vec<String>,
-    /// Of `sandbox`: measure this program only (may be given more than once).
-    #[arg(long, value_name = "PROGRAM")]
+    /// Of `sandbox`: measure this program only; of `infer`: this part only, of
+    /// peers, ours, gpu, quality (may be given more than once).
+    #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Of `sandbox`: pairs of runs that a ratio is made from.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=101))]
     pairs: u32,
+    /// Of `infer`: rounds, in each of which every engine runs once.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
+    rounds: u32,
+    /// Of `infer`: one thread, two, or two beside a busy process only (may be
+    /// given more than once).
+    #[arg(long, value_name = "CONDITION", value_parser = ["1", "2", "2-busy"])]
+    condition: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -50,6 +61,12 @@ enum Bench {
     Trust,
     /// Receipts a second that `grid audit` downloads, verifies and replays.
     Audit,
+    /// Tokens and sentences a second in Chromium beside wllama, onnxruntime-web
+    /// and tfjs, and how close integer arithmetic is to f32.
+    Infer,
+    /// The GPU kernels: GB/s and GOP/s against the device's own bandwidth and
+    /// peak, and whether every bit is the reference's.
+    Gpu,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -62,11 +79,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Bench::Sandbox => sandbox::run(options)?,
         Bench::Trust => trust::run()?,
         Bench::Audit => audit()?,
+        Bench::Infer => infer::run(options)?,
+        Bench::Gpu => gpu::run(options)?,
     };
     if options.json {
         println!("{}", Value::Object(figures));
     } else if matches!(options.name, Bench::Sandbox) {
         ui::line(sandbox::table(&figures).trim_end());
+    } else if matches!(options.name, Bench::Gpu) {
+        ui::line(gpu::table(&figures).trim_end());
+    } else if matches!(options.name, Bench::Infer) {
+        ui::line(infer::table(&figures).trim_end());
     } else if matches!(options.name, Bench::Trust) {
         ui::line(trust::table(&figures).trim_end());
     } else {

@@ -7,7 +7,7 @@ mod latency;
 mod limits;
 mod rate;
 
-use crate::process::{PRIVATE, RelayProcess};
+use crate::process::{CHECKED, PRIVATE, RelayProcess};
 use crate::{Executor, Owner, Swarm, SwarmConfig, echo};
 use anyhow::Result;
 use serde::Serialize;
@@ -41,6 +41,9 @@ pub struct BenchConfig {
 pub struct Figures {
     /// Tasks a second, from lease to durably accepted receipt.
     pub tasks_per_s: f64,
+    /// The same where nodes check each other by the default rules of trust:
+    /// settled tasks a second.
+    pub tasks_per_s_checked: f64,
     /// The same as `tasks_per_s` on a store that holds ten times what that run
     /// leaves.
     pub tasks_per_s_10x_history: f64,
@@ -64,18 +67,21 @@ const AIMED_LOAD: f64 = 4_000.0;
 /// Measures.
 pub async fn bench_relay(config: &BenchConfig) -> Result<Figures> {
     let rate = rate::measure(config, PRIVATE).await?;
+    let checked = rate::measure(config, CHECKED).await?;
     let history = history::measure(config).await?;
     let latency = latency::measure(config, rate.tasks_per_s / 2.0).await?;
     let aimed = latency::measure(config, AIMED_LOAD).await?;
     let idle = idle::measure(config).await?;
     Ok(Figures {
         tasks_per_s: rate.tasks_per_s,
+        tasks_per_s_checked: checked.tasks_per_s,
         tasks_per_s_10x_history: history.tasks_per_s,
         p50_ms: latency.p50_ms,
         p99_ms: latency.p99_ms,
         bytes_per_idle_connection: idle.bytes_per_connection,
         context: json!({
             "rate": rate,
+            "rate_checked": checked,
             "history": history,
             "latency": latency,
             "latency_at_4000_per_s": aimed,
