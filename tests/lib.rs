@@ -121,8 +121,17 @@ pub async fn metric(origin: &str, name: &str) -> Result<u64> {
 }
 
 /// Waits until `holds`, asking again and again; fails after [`BOUND`].
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
-    let until = Instant::now() + BOUND;
+pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    eventually_in(BOUND, what, holds).await
+}
+
+/// The same with another bound.
+pub async fn eventually_in(
+    bound: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
+    let until = Instant::now() + bound;
     while !holds().await? {
         ensure!(Instant::now() < until, "not in time: {what}");
         sleep(Duration::from_millis(5)).await;

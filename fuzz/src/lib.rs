@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod infer;
 pub mod log;
 pub mod mutate;
 pub mod node;
@@ -34,11 +35,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: protocol::entry, seeds: protocol::entry_seeds },
     Target { name: "files", run: protocol::files, seeds: protocol::files_seeds },
     Target { name: "from_node", run: protocol::from_node, seeds: protocol::from_node_seeds },
+    Target { name: "gguf", run: infer::gguf, seeds: infer::gguf_seeds },
     Target { name: "honest_relay", run: audit::honest_relay, seeds: audit::relay_seeds },
     Target { name: "host", run: sandbox::host, seeds: sandbox::host_seeds },
     Target { name: "ids", run: protocol::ids, seeds: protocol::id_seeds },
     Target { name: "leaf", run: protocol::leaf, seeds: audit::leaf_seeds },
     Target { name: "leaves", run: audit::leaves, seeds: audit::leaves_seeds },
+    Target { name: "model_file", run: infer::model_file, seeds: infer::model_seeds },
     Target { name: "module", run: sandbox::module, seeds: sandbox::module_seeds },
     Target { name: "new_job", run: api::new_job, seeds: api::job_seeds },
     Target { name: "node", run: node::node, seeds: node::seeds },
@@ -48,10 +51,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "receipt", run: protocol::receipt, seeds: protocol::receipt_seeds },
     Target { name: "receipt_file", run: api::receipt_file, seeds: api::receipt_file_seeds },
     Target { name: "rules", run: audit::rules, seeds: audit::rules_seeds },
+    Target { name: "safetensors", run: infer::safetensors, seeds: infer::safetensors_seeds },
     Target { name: "signature", run: protocol::signature, seeds: protocol::signature_seeds },
     Target { name: "spec", run: protocol::spec, seeds: protocol::spec_seeds },
     Target { name: "tile", run: log::tile, seeds: log::tile_seeds },
     Target { name: "to_node", run: protocol::to_node, seeds: protocol::to_node_seeds },
+    Target { name: "tokenizer", run: infer::tokenizer, seeds: infer::tokenizer_seeds },
     Target { name: "vrf", run: log::vrf, seeds: log::vrf_seeds },
     Target { name: "witness", run: log::witness, seeds: log::witness_seeds },
 ];

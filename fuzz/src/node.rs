@@ -65,6 +65,7 @@ fn script() -> Vec<Vec<u8>> {
         deadline_ms: 60_000,
         module_bytes: module().len() as u32,
         input: Some(input()),
+        draft: None,
     });
     [challenge, welcome, lease].map(|message| encode(&message)).into()
 }

@@ -4,7 +4,7 @@ import { Browser } from './lib/browser.mjs';
 import { Relay } from './lib/relay.mjs';
 import { removed, within } from './lib/wait.mjs';
 
-const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime'];
+const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime', 'infer', 'pages'];
 const LIMIT = 180_000;
 const given = options();
 

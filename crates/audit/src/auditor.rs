@@ -4,7 +4,7 @@ use crate::draws::Draws;
 use crate::money::{Money, Points};
 use crate::{Fault, Finding, Read, ReadVote};
 use grid_protocol::entry::{Entry, Member};
-use grid_protocol::{Digest, JobId, LeaseId, PublicKey};
+use grid_protocol::{Digest, JobId, LeaseId, PublicKey, Runtime};
 use grid_scheduler::Task;
 use grid_scheduler::trust::{Roster, Rules, Settlement, Trust, Vote, Voter, Want};
 use serde::Serialize;
@@ -33,6 +33,8 @@ pub struct Counts {
     pub relay_votes: u64,
     /// Draws that went to a later place than the log alone explains.
     pub unanswered: u64,
+    /// Draws that were made anew, since nobody whom they named checked.
+    pub redrawn: u64,
     /// Nodes that were caught.
     pub caught: u64,
     /// Findings, kept or not.
@@ -130,13 +132,15 @@ impl Auditor {
     fn fact(&mut self, seq: u64, entry: Entry) -> Result<(), Fault> {
         match entry {
             Entry::Refused { .. } => self.counts.refused += 1,
-            Entry::Unanswered { seq: of, place, node, .. } => {
-                let hidden = self.hidden.get(&of).ok_or(Fault::Unanswered)?;
-                if of >= seq || hidden.roster.is_empty() {
-                    return Err(Fault::Unanswered);
-                }
+            Entry::Unanswered { seq: of, place, node, why, .. } => {
+                self.open_draw(of, seq)?;
                 self.counts.unanswered += 1;
-                self.draws.unanswered(of, place, node);
+                self.draws.unanswered(of, place, node, why);
+            }
+            Entry::Redrawn { seq: of, .. } => {
+                self.open_draw(of, seq)?;
+                self.counts.redrawn += 1;
+                self.draws.redrawn(of, self.roster.clone());
             }
             Entry::Rules { rules, .. } => {
                 self.trust.set_rules(Rules::decode(&rules).map_err(|_| Fault::Rules)?);
@@ -154,6 +158,12 @@ impl Auditor {
             Entry::Receipt { .. } | Entry::Settled { .. } => return Err(Fault::Malformed),
         }
         Ok(())
+    }
+
+    /// Is entry `of` a receipt whose draw is open at entry `seq`?
+    fn open_draw(&self, of: u64, seq: u64) -> Result<(), Fault> {
+        let open = of < seq && self.hidden.contains_key(&of);
+        if open { Ok(()) } else { Err(Fault::Unanswered) }
     }
 
     fn roster(&mut self, removed: &[PublicKey], added: &[Member]) -> Result<(), Fault> {
@@ -211,7 +221,7 @@ impl Auditor {
                 faults.extend(over.map(|vote| Fault::Fuel(vote.seq)));
                 faults.extend(job.settle(task.job, task.index).err());
                 let error_ppb = job.error_ppb;
-                match self.trust.wants(&cast, error_ppb) {
+                match self.trust.wants(job.runtime, &cast, error_ppb) {
                     Want::Settle { answer: right } if right == answer => {}
                     Want::Settle { .. } => faults.push(Fault::Quorum("another answer has it")),
                     Want::Hold => faults.push(Fault::Quorum("it stands alone and too early")),
@@ -223,7 +233,8 @@ impl Auditor {
         let caught = |node: &PublicKey| self.trust.is_caught(node);
         faults.extend(self.draws.check(relay, votes, &rosters, caught));
         let settlement = Settlement { task, answer, votes: cast };
-        let effects = self.trust.settle(seq, &settlement);
+        let runtime = self.money.jobs.get(&task.job).map_or(Runtime::Wasm, |job| job.runtime);
+        let effects = self.trust.settle(runtime, seq, &settlement);
         self.credit(task.job, votes, &effects.credited, &mut faults);
         self.counts.settled += 1;
         self.counts.alone += u64::from(votes.len() == 1 && first.body.node != relay);

@@ -74,6 +74,9 @@ pub enum Fault {
         /// Who voted.
         node: PublicKey,
     },
+    /// A draw that names nodes which nothing excuses was made anew.
+    #[error("the draw of entry {0} was made anew while it still named someone")]
+    Redrawn(u64),
     /// Rules that can't be decoded.
     #[error("the rules can't be decoded")]
     Rules,
@@ -123,6 +126,7 @@ impl Fault {
             Self::Answer => "answer",
             Self::Quorum(_) => "quorum",
             Self::NotDrawn { .. } => "not_drawn",
+            Self::Redrawn(_) => "redrawn",
             Self::Rules => "rules",
             Self::Roster(_) => "roster",
             Self::Link(_) => "link",

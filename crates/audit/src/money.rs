@@ -3,7 +3,7 @@
 use crate::Fault;
 use grid_protocol::api::JobState;
 use grid_protocol::entry::{Movement, OwnerTag};
-use grid_protocol::{JobId, PublicKey};
+use grid_protocol::{JobId, PublicKey, Runtime};
 use std::collections::{HashMap, hash_map};
 
 /// A job, as far as the log says.
@@ -14,6 +14,8 @@ pub(crate) struct Job {
     spent: u64,
     /// Fuel limit of each task.
     pub(crate) fuel: u64,
+    /// What executes them.
+    pub(crate) runtime: Runtime,
     pub(crate) error_ppb: u32,
     /// Which tasks are settled.
     settled: Vec<u64>,
@@ -69,7 +71,7 @@ impl Money {
                 *balance = balance.checked_add(amount).ok_or(Fault::Money)?;
                 self.granted = self.granted.saturating_add(amount);
             }
-            Movement::Reserve { job: id, tasks, fuel, error_ppb } => {
+            Movement::Reserve { job: id, runtime, tasks, fuel, error_ppb } => {
                 let hash_map::Entry::Vacant(vacant) = self.jobs.entry(id) else {
                     return Err(Fault::ReservedTwice(id));
                 };
@@ -82,6 +84,7 @@ impl Money {
                     reserved: amount,
                     spent: 0,
                     fuel,
+                    runtime,
                     error_ppb,
                     settled: vec![0; (tasks as usize).div_ceil(64)],
                     tasks,

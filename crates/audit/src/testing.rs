@@ -6,7 +6,8 @@ use grid_log::vrf::Prover;
 use grid_log::{Hash, Tree};
 use grid_protocol::entry::{Entry, Leaf, Member, Movement, OwnerTag};
 use grid_protocol::{
-    Digest, ExitReason, JobId, LeaseId, PublicKey, ReceiptBody, SigningKey, UnverifiedReceipt,
+    Digest, ExitReason, JobId, LeaseId, PublicKey, ReceiptBody, Runtime, SigningKey,
+    UnverifiedReceipt,
 };
 use grid_scheduler::Task;
 use grid_scheduler::trust::{Act, Draw, Quorums, Roster, Rules, Settlement, Vote, Voter};
@@ -114,9 +115,10 @@ impl World {
         self.jobs += 1;
         let job = JobId([self.jobs; 16]);
         let amount = u64::from(tasks) * LIMIT * 4;
-        let movement = Movement::Reserve { job, tasks, fuel: LIMIT, error_ppb };
+        let runtime = Runtime::Wasm;
+        let movement = Movement::Reserve { job, runtime, tasks, fuel: LIMIT, error_ppb };
         self.push(|at_ms| Entry::Budget { at_ms, movement, amount, owner: OWNER });
-        self.quorums.open_job(job, error_ppb, tasks);
+        self.quorums.open_job(job, runtime, error_ppb, tasks);
         job
     }
 

@@ -2,7 +2,7 @@ use crate::testing::{LIMIT, World};
 use crate::{Auditor, Fault, Finding, Keys};
 use grid_protocol::api::JobState;
 use grid_protocol::entry::{DRAW_PROOF, Entry, Leaf, Movement, OwnerTag, Unanswered};
-use grid_protocol::{Delegation, Digest, JobId, PublicKey, SigningKey};
+use grid_protocol::{Delegation, Digest, JobId, PublicKey, Runtime, SigningKey};
 use grid_scheduler::Task;
 use grid_scheduler::trust::Rules;
 use proptest::prelude::*;
@@ -226,7 +226,13 @@ fn money_that_is_not_there() {
     let owner = OwnerTag([8; 16]);
     let reserve = |job, amount, owner| {
         move |at_ms| {
-            let movement = Movement::Reserve { job, tasks: 1, fuel: LIMIT, error_ppb: ERROR };
+            let movement = Movement::Reserve {
+                job,
+                runtime: Runtime::Wasm,
+                tasks: 1,
+                fuel: LIMIT,
+                error_ppb: ERROR,
+            };
             Entry::Budget { at_ms, movement, amount, owner }
         }
     };

@@ -63,6 +63,11 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     Node(NodeArgs),
     Account(AccountArgs),
+    Model(crate::commands::model::ModelArgs),
+    Embed(EmbedArgs),
+    Chat(ChatArgs),
+    Generate(GenerateArgs),
+    Batch(BatchArgs),
 }
 
 /// What tasks get besides their input: the same for `submit` and `run`.
@@ -344,6 +349,112 @@ pub(crate) struct ExplainArgs {
 Example:
   grid account")]
 pub(crate) struct AccountArgs {}
+
+/// Which model answers, and how.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Generation")]
+pub(crate) struct SamplingArgs {
+    /// The model's name or digest [default: the relay's first that generates text]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Most tokens of the answer, 1 to 4096
+    #[arg(long, value_name = "TOKENS", default_value_t = 512)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) max_tokens: u32,
+    /// 0 takes the likeliest token each time; up to 2, the higher the more surprising
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub(crate) temperature: f64,
+    /// Where chance comes from: the same number, the same answer [default: a new one each time]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub(crate) seed: Option<i64>,
+    /// End the answer before this text; repeat it for up to four
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) stop: Vec<String>,
+}
+
+/// Turn texts into embeddings
+///
+/// Prints one line for each text, in order: its embedding as a JSON list. With
+/// --json, one object a line with `index`, `text` and `embedding`, then one
+/// with `receipt` and `usage`. Nodes see the texts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid embed 'a text' 'another'
+  grid embed --file sentences.txt --json > embeddings.jsonl
+  head -3 sentences.txt | grid embed --file -")]
+pub(crate) struct EmbedArgs {
+    /// Texts
+    #[arg(required_unless_present = "file")]
+    pub(crate) texts: Vec<String>,
+    /// Embed each line of this file that isn't empty; `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    pub(crate) file: Option<PathBuf>,
+    /// The model's name or digest [default: the relay's first that makes embeddings]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+}
+
+/// Talk to a model
+///
+/// With a message, prints the answer. Without, answers each line of standard
+/// input in turn, and remembers what was said. What is printed while it is
+/// generated is provisional until its receipt is settled. Nodes see all of it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  grid chat 'Why is the sky blue?'
+  grid chat --system 'Answer in one sentence.'
+  grid chat 'Name a colour.' --temperature 0.8 --seed 7 --json")]
+pub(crate) struct ChatArgs {
+    /// What to say [default: the lines of standard input]
+    pub(crate) message: Option<String>,
+    /// What the model shall know before anything is said
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+}
+
+/// Let a model go on with a text
+///
+/// Prints what follows the text, as it is generated: provisional until its
+/// receipt is settled. Nodes see the text.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  grid generate 'Once upon a time' --max-tokens 64")]
+pub(crate) struct GenerateArgs {
+    /// The text; `-` for standard input
+    pub(crate) prompt: String,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+}
+
+/// Make the calls of a batch file
+///
+/// Each line of IN is a call as OpenAI's batch files have it: `custom_id`,
+/// `method` (POST), `url` (/v1/embeddings, /v1/chat/completions or
+/// /v1/completions), `body`. Each answer is a line of OUT, in the order in
+/// which they come. Run again after a break: calls whose answer OUT has are
+/// left out; calls that failed are made again. Nodes see the prompts.
+///
+/// Exits with 5 when some calls failed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  grid batch calls.jsonl --out answers.jsonl --parallel 16")]
+pub(crate) struct BatchArgs {
+    /// The batch file, one JSON object a line
+    pub(crate) input: PathBuf,
+    /// The file that gets the answers; what it holds is kept
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Calls under way at a time, 1 to 64
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+}
 
 fn split<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
     match text.split_once('=') {

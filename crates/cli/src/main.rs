@@ -33,6 +33,7 @@ fn main() -> ExitCode {
 fn dispatch(args: &Args) -> Result<Exit, Failure> {
     let global = &args.global;
     match &args.command {
+        Command::Model(args) => commands::model::model(global, args),
         Command::Run(args) => commands::run::run(global, args),
         Command::Verify(args) => commands::verify::verify(global, args),
         Command::Login(_) => wait(commands::login::login(global)),
@@ -44,6 +45,10 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Audit(args) => wait(commands::audit::audit(global, args)),
         Command::Node(args) => wait(commands::node::node(global, args)),
         Command::Account(_) => wait(commands::account(global)),
+        Command::Embed(args) => wait(commands::infer::embed(global, args)),
+        Command::Chat(args) => wait(commands::infer::chat(global, args)),
+        Command::Generate(args) => wait(commands::infer::generate(global, args)),
+        Command::Batch(args) => wait(commands::batch::batch(global, args)),
     }
 }
 

@@ -147,6 +147,10 @@ impl Client {
         self.transport.json(response).await
     }
 
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     pub(crate) fn bad_answer(&self, why: String) -> ClientError {
         self.transport.bad_answer(why)
     }

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use grid_protocol::api::{JobInfo, NewJob, NewTask};
-use grid_protocol::{Digest, Files, limits};
+use grid_protocol::{Digest, Files, Runtime, limits};
 use std::{future::Future, io};
 
 /// Inputs that travel inside the job's own request, together.
@@ -37,7 +37,9 @@ pub struct Submitted {
 /// limits. Change its fields, then [`Client::submit_job`] it.
 pub fn new_job(module: Digest) -> NewJob {
     NewJob {
+        runtime: Runtime::Wasm,
         module,
+        arithmetic: None,
         name: String::new(),
         args: Vec::new(),
         env: Vec::new(),

@@ -23,6 +23,7 @@
 
 mod client;
 mod error;
+mod infer;
 mod job;
 mod lines;
 pub mod log;
@@ -34,6 +35,7 @@ pub mod verify;
 pub use client::Client;
 pub use error::{ClientError, JobError, ReceiptFileError};
 pub use grid_protocol as protocol;
+pub use infer::{Answer, Model, Streamed};
 pub use job::{Submitted, TaskInput, new_job};
 pub use receipt_file::ReceiptFile;
 pub use results::Results;

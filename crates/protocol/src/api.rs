@@ -1,6 +1,7 @@
 //! JSON of the HTTP API under `/v1` (docs/api.md): shared by relay, client and
 //! dashboard. Binary fields are hexadecimal or base64, as each says.
 
+use crate::infer::ARITHMETIC;
 use crate::{
     Ack, Digest, ExitReason, JobId, PublicKey, Runtime, Signature, Spec, UnverifiedReceipt,
     default_seed, limits,
@@ -44,8 +45,15 @@ pub struct ModuleInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewJob {
-    /// Digest of a module submitted before.
+    /// What executes its tasks.
+    #[serde(default)]
+    pub runtime: Runtime,
+    /// Digest of a module submitted before, or (as `model`) of a model.
+    #[serde(alias = "model")]
     pub module: Digest,
+    /// Version of the arithmetic of [`Runtime::Infer`]; left out, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<u16>,
     /// A name for people; at most 200 characters.
     #[serde(default)]
     pub name: String,
@@ -93,9 +101,13 @@ impl NewJob {
             Some(seed) => seed.0,
             None => default_seed(&self.module, &self.args, &env, &input),
         };
+        let arithmetic = match self.runtime {
+            Runtime::Wasm => self.arithmetic.unwrap_or(0),
+            Runtime::Infer => self.arithmetic.unwrap_or(ARITHMETIC),
+        };
         Spec {
-            runtime: Runtime::Wasm,
-            arithmetic: 0,
+            runtime: self.runtime,
+            arithmetic,
             source: self.module,
             module: admitted,
             admission,
@@ -147,11 +159,14 @@ pub enum JobState {
 pub struct JobInfo {
     /// Its id.
     pub id: JobId,
+    /// What executes its tasks.
+    #[serde(default)]
+    pub runtime: Runtime,
     /// Its name.
     pub name: String,
     /// Where it stands.
     pub state: JobState,
-    /// Module, as submitted.
+    /// Module, as submitted; the model, for [`Runtime::Infer`].
     pub module: Digest,
     /// When it was submitted: milliseconds since 1970-01-01 UTC.
     pub created_ms: u64,
@@ -171,6 +186,9 @@ pub struct JobInfo {
     pub budget: u64,
     /// Fuel that its results used.
     pub spent: u64,
+    /// What keeps a task of it from ending, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Where a task stands.
@@ -335,8 +353,29 @@ pub struct NodeStanding {
     pub open: u64,
     /// In words: which rule makes its state what it is.
     pub why: String,
+    /// State, passes, rates and words above are of module tasks; here are those
+    /// of every runtime, in which it is new until it passed checks there.
+    #[serde(default)]
+    pub runtimes: Vec<RuntimeStanding>,
     /// The last decisions about it, newest first, at most 100.
     pub decisions: Vec<NodeDecision>,
+}
+
+/// A node's standing in one runtime, as in [`NodeStanding`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuntimeStanding {
+    /// The runtime.
+    pub runtime: Runtime,
+    /// Where it stands.
+    pub state: Trusted,
+    /// Checks of its results that agreed with the canonical result.
+    pub passes: u64,
+    /// Probability that one of its results is wrong, as the rules estimate it.
+    pub error_rate: f64,
+    /// Share of its results that are checked.
+    pub check_rate: f64,
+    /// In words: which rule makes its state what it is.
+    pub why: String,
 }
 
 /// Where a node stands.

@@ -14,7 +14,7 @@ mod tests;
 pub use leaf::{Leaf, Opened, commitment, salt};
 
 use crate::api::JobState;
-use crate::{Delegation, Digest, JobId, LeaseId, PublicKey, ReceiptBody, Signature};
+use crate::{Delegation, Digest, JobId, LeaseId, PublicKey, ReceiptBody, Runtime, Signature};
 use crate::{ReceiptError, UnverifiedReceipt};
 use thiserror::Error;
 
@@ -34,7 +34,8 @@ pub const MAX_RULES: usize = 1024;
 pub enum Kind {
     /// A receipt that was committed, or refused.
     Receipt = 1,
-    /// What checks came to: a task was settled, a draw went unanswered.
+    /// What checks came to: a task was settled, a draw went unanswered, or was
+    /// made anew.
     Check = 2,
     /// The rules that decisions follow.
     Rules = 3,
@@ -91,6 +92,9 @@ pub enum Unanswered {
     Silent = 3,
     /// It can't run the task.
     Unable = 4,
+    /// No node of the draw up to this place had a free slot in time: they were
+    /// asked together, and the first with a free slot checks.
+    Crowded = 5,
 }
 
 /// An accepted fact. Times are milliseconds since 1970-01-01 UTC, by the
@@ -152,6 +156,14 @@ pub enum Entry {
         /// Why.
         why: Unanswered,
     },
+    /// Everybody whom a draw named was passed over: its places are counted
+    /// again, on the roster as it is here.
+    Redrawn {
+        /// When.
+        at_ms: u64,
+        /// Entry of the receipt whose draw it is.
+        seq: u64,
+    },
     /// From here on decisions follow these rules.
     Rules {
         /// When.
@@ -211,6 +223,8 @@ pub enum Movement {
     Reserve {
         /// The job.
         job: JobId,
+        /// What executes its tasks: standing is earned for each by itself.
+        runtime: Runtime,
         /// Its tasks.
         tasks: u32,
         /// Fuel limit of each task.
@@ -230,7 +244,7 @@ impl Entry {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Receipt { .. } | Self::Refused { .. } => Kind::Receipt,
-            Self::Settled { .. } | Self::Unanswered { .. } => Kind::Check,
+            Self::Settled { .. } | Self::Unanswered { .. } | Self::Redrawn { .. } => Kind::Check,
             Self::Rules { .. } => Kind::Rules,
             Self::Roster { .. } => Kind::Roster,
             Self::Key { .. } => Kind::Key,
@@ -246,6 +260,7 @@ impl Entry {
             | Self::Refused { at_ms, .. }
             | Self::Settled { at_ms, .. }
             | Self::Unanswered { at_ms, .. }
+            | Self::Redrawn { at_ms, .. }
             | Self::Rules { at_ms, .. }
             | Self::Roster { at_ms, .. }
             | Self::Key { at_ms, .. }
@@ -289,6 +304,11 @@ impl Entry {
                 out.extend_from_slice(&place.to_le_bytes());
                 out.extend_from_slice(&node.0);
                 out.push(*why as u8);
+                out
+            }
+            Self::Redrawn { at_ms, seq } => {
+                let mut out = start(*at_ms, 2);
+                out.extend_from_slice(&seq.to_le_bytes());
                 out
             }
             Self::Rules { at_ms, rules } => {
@@ -337,7 +357,7 @@ impl Entry {
 }
 
 /// `owner ‖ amount`, then by tag: 0 grant; 1 reserve: `job ‖ tasks ‖ fuel limit
-/// of a task ‖ error rate`; refund of a job that is 2 done, 3 cancelled, 4 out
+/// of a task ‖ error rate ‖ runtime (u8)`; refund of a job that is 2 done, 3 cancelled, 4 out
 /// of budget: `job`.
 fn encode_budget(at_ms: u64, movement: &Movement, amount: u64, owner: &OwnerTag) -> Vec<u8> {
     let tag = match movement {
@@ -350,11 +370,12 @@ fn encode_budget(at_ms: u64, movement: &Movement, amount: u64, owner: &OwnerTag)
     out.extend_from_slice(&amount.to_le_bytes());
     match movement {
         Movement::Grant => {}
-        Movement::Reserve { job, tasks, fuel, error_ppb } => {
+        Movement::Reserve { job, runtime, tasks, fuel, error_ppb } => {
             out.extend_from_slice(&job.0);
             out.extend_from_slice(&tasks.to_le_bytes());
             out.extend_from_slice(&fuel.to_le_bytes());
             out.extend_from_slice(&error_ppb.to_le_bytes());
+            out.push(runtime.number());
         }
         Movement::Refund(job, _) => out.extend_from_slice(&job.0),
     }
@@ -455,9 +476,11 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Entry> {
                 [2] => Unanswered::Busy,
                 [3] => Unanswered::Silent,
                 [4] => Unanswered::Unable,
+                [5] => Unanswered::Crowded,
                 _ => return None,
             },
         },
+        (2, 2) => Entry::Redrawn { at_ms, seq: u64::from_le_bytes(take(&mut rest)?) },
         (3, 0) if rest.len() <= MAX_RULES => {
             let rules = std::mem::take(&mut rest).to_vec();
             Entry::Rules { at_ms, rules }
@@ -490,6 +513,7 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Entry> {
                     tasks: u32::from_le_bytes(take(&mut rest)?),
                     fuel: u64::from_le_bytes(take(&mut rest)?),
                     error_ppb: u32::from_le_bytes(take(&mut rest)?),
+                    runtime: Runtime::from_number(take::<1>(&mut rest)?[0])?,
                 },
                 _ => Movement::Refund(JobId(take(&mut rest)?), job_state(tag - 1)?),
             };

@@ -10,9 +10,11 @@ mod bytes;
 pub mod entry;
 mod files;
 mod ids;
+pub mod infer;
 mod join;
 mod keys;
 pub mod limits;
+pub mod live;
 mod message;
 mod receipt;
 mod spec;
@@ -23,8 +25,8 @@ pub use ids::{Digest, JobId, LeaseId, LeaseToken, ParseHexError};
 pub use join::{Delegation, join_bytes};
 pub use keys::{PublicKey, Signature, SignatureError, SigningKey};
 pub use message::{
-    FromNode, GiveBackReason, HeldLease, Join, LeaseOffer, MessageError, Package, RefuseCode,
-    RejectCode, RunResult, ToNode, VERSIONS, decode, encode,
+    FromNode, GiveBackReason, HeldLease, Inference, Join, LeaseOffer, MessageError, Package,
+    Partial, RefuseCode, RejectCode, RunResult, ToNode, VERSIONS, decode, encode,
 };
 pub use receipt::{Ack, ExitReason, Receipt, ReceiptBody, ReceiptError, UnverifiedReceipt};
 pub use spec::{Runtime, Spec, SpecError, default_seed};

@@ -108,6 +108,42 @@ pub enum FromNode {
         #[n(2)]
         detail: String,
     },
+    /// What was generated so far, for whoever watches: provisional, paid by
+    /// nobody, in no log.
+    #[n(6)]
+    Partial(#[n(0)] Partial),
+    /// What the node infers with has changed since it joined.
+    #[n(7)]
+    Update(#[n(0)] Inference),
+}
+
+/// A piece of the text that a lease's generation gave so far.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Partial {
+    /// The lease.
+    #[n(0)]
+    pub lease: LeaseId,
+    /// Bytes of the text before these. Pieces follow each other without gaps.
+    #[n(1)]
+    pub offset: u32,
+    /// UTF-8 text, whole characters, at most [`limits::MAX_PARTIAL`] bytes. The
+    /// answer's text begins with all that was sent.
+    #[n(2)]
+    pub text: String,
+}
+
+/// What a node infers with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Inference {
+    /// Versions of the arithmetic that it computes; none: it has no runtime
+    /// `infer`.
+    #[n(0)]
+    pub arithmetics: Vec<u16>,
+    /// Models that it holds whole, at most [`limits::MAX_MODELS`].
+    #[n(1)]
+    pub models: Vec<Digest>,
 }
 
 /// Who joins, and what it can do.
@@ -132,6 +168,9 @@ pub struct Join {
     /// Leases from before that it still holds, finished or not.
     #[n(5)]
     pub holding: Vec<LeaseId>,
+    /// What it infers with, where it has runtime `infer`.
+    #[n(6)]
+    pub inference: Option<Inference>,
 }
 
 /// What a node's package may run (DESIGN.md, "Where code runs").
@@ -340,7 +379,8 @@ pub struct LeaseOffer {
     /// Milliseconds until the deadline, from now; heartbeats extend it.
     #[n(3)]
     pub deadline_ms: u32,
-    /// Size of the admitted module's blob.
+    /// Size of the admitted module's blob; of the model's header for runtime
+    /// `infer`.
     #[n(4)]
     pub module_bytes: u32,
     /// The encoded input list where it is at most [`limits::INLINE_BODY`];
@@ -348,6 +388,13 @@ pub struct LeaseOffer {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub input: Option<Vec<u8>>,
+    /// Standard output that another node claims, at most
+    /// [`limits::INLINE_BODY`] bytes: the check of a generation reads it in one
+    /// pass instead of generating it token by token. It is no part of the spec
+    /// and changes no answer; it may be wrong.
+    #[n(6)]
+    #[cbor(with = "minicbor::bytes")]
+    pub draft: Option<Vec<u8>>,
 }
 
 /// Numbered codes that travel as `u16`, so that an unknown one decodes.

@@ -1,6 +1,7 @@
 //! A task's spec: everything that decides its result.
 
 use crate::bytes::{DecodeError, Reader, header, put_bytes};
+use crate::infer::Work;
 use crate::{Digest, limits};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,12 +10,34 @@ const DOMAIN: &str = "grid-spec";
 const VERSION: u16 = 1;
 
 /// What executes the task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Runtime {
     /// A WebAssembly task module (`wasm32-wasip1` command). Number 0.
+    #[default]
     Wasm,
+    /// Inference with a model in integer arithmetic ([`crate::infer`]). Number
+    /// 1. Source and module are the model's digest.
+    Infer,
+}
+
+impl Runtime {
+    /// All of them, by number.
+    pub const ALL: [Self; 2] = [Self::Wasm, Self::Infer];
+
+    /// Its number in specs and entries.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Wasm => 0,
+            Self::Infer => 1,
+        }
+    }
+
+    /// The runtime with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
 }
 
 /// Why a spec was refused.
@@ -34,13 +57,15 @@ pub enum SpecError {
 pub struct Spec {
     /// What executes it.
     pub runtime: Runtime,
-    /// Version of the arithmetic (docs/arithmetic.md); 0 for [`Runtime::Wasm`].
+    /// Version of the arithmetic (docs/arithmetic.md), from 1; 0 for
+    /// [`Runtime::Wasm`].
     pub arithmetic: u16,
-    /// SHA-256 of the module as its owner submitted it.
+    /// SHA-256 of the module as its owner submitted it; the model's digest for
+    /// [`Runtime::Infer`].
     pub source: Digest,
     /// SHA-256 of the module that admission made of it, and nodes run.
     pub module: Digest,
-    /// Version of admission that made it.
+    /// Version of admission that made it; 0 for [`Runtime::Infer`].
     pub admission: u16,
     /// Arguments after the program's name (which is always `task`).
     pub args: Vec<String>,
@@ -64,7 +89,21 @@ impl Spec {
     pub fn check(&self) -> Result<(), SpecError> {
         let ensure = |ok: bool, why| if ok { Ok(()) } else { Err(SpecError::Range(why)) };
         let strings = || self.args.iter().chain(self.env.iter().flat_map(|(k, v)| [k, v]));
-        ensure(self.arithmetic == 0, "arithmetic version must be 0 for the wasm runtime")?;
+        match self.runtime {
+            Runtime::Wasm => {
+                ensure(self.arithmetic == 0, "arithmetic version must be 0 for the wasm runtime")?;
+            }
+            Runtime::Infer => {
+                ensure(self.arithmetic >= 1, "inference names a version of the arithmetic")?;
+                ensure(self.admission == 0, "inference has no admission: its version must be 0")?;
+                ensure(self.module == self.source, "inference runs the model that it names")?;
+                ensure(self.env.is_empty(), "inference has no environment")?;
+                ensure(
+                    matches!(&self.args[..], [work] if Work::of(work).is_some()),
+                    "inference has one argument: `embed` or `generate`",
+                )?;
+            }
+        }
         ensure(self.args.len() <= limits::MAX_ARGS, "too many arguments")?;
         ensure(self.env.len() <= limits::MAX_ARGS, "too many environment variables")?;
         ensure(
@@ -91,9 +130,7 @@ impl Spec {
     /// The bytes whose SHA-256 is the spec digest.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = header(DOMAIN, VERSION);
-        out.push(match self.runtime {
-            Runtime::Wasm => 0,
-        });
+        out.push(self.runtime.number());
         out.extend_from_slice(&self.arithmetic.to_le_bytes());
         out.extend_from_slice(&self.source.0);
         out.extend_from_slice(&self.module.0);
@@ -110,10 +147,7 @@ impl Spec {
     /// Decodes and checks.
     pub fn decode(bytes: &[u8]) -> Result<Self, SpecError> {
         let mut r = Reader::header(bytes, DOMAIN, VERSION)?;
-        let runtime = match r.u8()? {
-            0 => Runtime::Wasm,
-            _ => return Err(DecodeError::Range("runtime").into()),
-        };
+        let runtime = Runtime::from_number(r.u8()?).ok_or(DecodeError::Range("runtime"))?;
         let arithmetic = r.u16()?;
         let source = Digest(r.array()?);
         let module = Digest(r.array()?);
@@ -205,6 +239,38 @@ pub(crate) mod tests {
             memory_pages: 256,
             output_bytes: 65_536,
         }
+    }
+
+    fn inference() -> Spec {
+        let model = Digest::of(b"model");
+        Spec {
+            runtime: Runtime::Infer,
+            arithmetic: 1,
+            source: model,
+            module: model,
+            admission: 0,
+            args: vec!["generate".into()],
+            env: vec![],
+            ..sample()
+        }
+    }
+
+    #[test]
+    fn inference_has_ranges_of_its_own() {
+        assert_eq!(Spec::decode(&inference().encode()), Ok(inference()));
+        let check = |change: fn(&mut Spec)| {
+            let mut spec = inference();
+            change(&mut spec);
+            assert!(matches!(Spec::decode(&spec.encode()), Err(SpecError::Range(_))));
+        };
+        check(|s| s.arithmetic = 0);
+        check(|s| s.admission = 1);
+        check(|s| s.module = Digest::of(b"other"));
+        check(|s| s.env.push(("A".into(), String::new())));
+        check(|s| s.args.clear());
+        check(|s| s.args = vec!["generate".into(), "embed".into()]);
+        check(|s| s.args = vec!["sing".into()]);
+        check(|s| s.runtime = Runtime::Wasm);
     }
 
     #[test]

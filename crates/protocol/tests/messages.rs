@@ -3,8 +3,9 @@
 //! than the input warrants.
 
 use grid_protocol::{
-    Delegation, Digest, FromNode, HeldLease, Join, LeaseId, LeaseOffer, LeaseToken, MessageError,
-    Package, PublicKey, RunResult, Signature, ToNode, decode, encode, limits,
+    Delegation, Digest, FromNode, HeldLease, Inference, Join, LeaseId, LeaseOffer, LeaseToken,
+    MessageError, Package, Partial, PublicKey, RunResult, Signature, ToNode, decode, encode,
+    limits,
 };
 use peak_alloc::PeakAlloc;
 use proptest::collection::vec;
@@ -43,14 +44,28 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..200)
 }
 
+fn inference() -> impl Strategy<Value = Inference> {
+    (vec(any::<u16>(), 0..4), vec(digest(), 0..17))
+        .prop_map(|(arithmetics, models)| Inference { arithmetics, models })
+}
+
 fn from_node() -> impl Strategy<Value = FromNode> {
     let delegation = proptest::option::of((key(), signature()));
     let package = prop_oneof![Just(Package::Full), Just(Package::BuiltinOnly)];
     let join =
         (key(), signature(), delegation, package, vec(any::<u16>(), 0..4), vec(lease(), 0..70));
-    let join = join.prop_map(|(node, signature, delegation, package, admissions, holding)| {
+    let join = (join, proptest::option::of(inference())).prop_map(|(join, inference)| {
+        let (node, signature, delegation, package, admissions, holding) = join;
         let delegation = delegation.map(|(account, signature)| Delegation { account, signature });
-        FromNode::Join(Join { node, signature, delegation, package, admissions, holding })
+        FromNode::Join(Join {
+            node,
+            signature,
+            delegation,
+            package,
+            admissions,
+            holding,
+            inference,
+        })
     });
     let result =
         (bytes(), signature(), proptest::option::of(bytes()), proptest::option::of(text()));
@@ -69,6 +84,9 @@ fn from_node() -> impl Strategy<Value = FromNode> {
             reason,
             detail
         }),
+        (lease(), any::<u32>(), text())
+            .prop_map(|(lease, offset, text)| FromNode::Partial(Partial { lease, offset, text })),
+        inference().prop_map(FromNode::Update),
     ]
 }
 
@@ -80,10 +98,11 @@ fn to_node() -> impl Strategy<Value = ToNode> {
         any::<u32>(),
         any::<u32>(),
         proptest::option::of(bytes()),
+        proptest::option::of(bytes()),
     );
-    let offer = offer.prop_map(|(lease, token, spec, deadline_ms, module_bytes, input)| {
+    let offer = offer.prop_map(|(lease, token, spec, deadline_ms, module_bytes, input, draft)| {
         let token = LeaseToken(token);
-        ToNode::Lease(LeaseOffer { lease, token, spec, deadline_ms, module_bytes, input })
+        ToNode::Lease(LeaseOffer { lease, token, spec, deadline_ms, module_bytes, input, draft })
     });
     prop_oneof![
         (any::<u16>(), key(), text(), any::<[u8; 32]>()).prop_map(

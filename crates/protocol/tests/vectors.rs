@@ -6,9 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use grid_protocol::{
-    Ack, Delegation, Digest, ExitReason, Files, FromNode, HeldLease, Join, LeaseId, LeaseOffer,
-    LeaseToken, Package, PublicKey, ReceiptBody, RunResult, Runtime, Side, Signature, SigningKey,
-    Spec, ToNode, decode, default_seed, encode, join_bytes,
+    Ack, Delegation, Digest, ExitReason, Files, FromNode, HeldLease, Inference, Join, LeaseId,
+    LeaseOffer, LeaseToken, Package, Partial, PublicKey, ReceiptBody, RunResult, Runtime, Side,
+    Signature, SigningKey, Spec, ToNode, decode, default_seed, encode, join_bytes,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +65,26 @@ fn spec() -> Spec {
     }
 }
 
+const DRAFT: &[u8] = br#"{"text":"Hi","tokens":[7,2],"finish":"stop","prompt_tokens":9}"#;
+
+/// A spec of runtime `infer`.
+fn inference() -> Spec {
+    let model = Digest::of(b"model");
+    let args = vec!["generate".to_owned()];
+    let input = Digest::of(&input().encode());
+    Spec {
+        runtime: Runtime::Infer,
+        arithmetic: 1,
+        source: model,
+        module: model,
+        admission: 0,
+        seed: default_seed(&model, &args, &[], &input),
+        args,
+        env: vec![],
+        ..spec()
+    }
+}
+
 fn receipt(reason: ExitReason) -> ReceiptBody {
     ReceiptBody {
         relay: relay().public(),
@@ -117,7 +137,11 @@ fn from_node() -> Vec<(&'static str, FromNode, Value)> {
         package: Package::Full,
         admissions: vec![1],
         holding: holding.clone(),
+        inference: None,
     };
+    let inference =
+        Inference { arithmetics: vec![1], models: vec![Digest::of(b"model"), Digest([5; 32])] };
+    let models = json!({"arithmetics": [1], "models": inference.models});
     let result = RunResult {
         receipt: body.encode(),
         signature: signed.signature,
@@ -143,10 +167,23 @@ fn from_node() -> Vec<(&'static str, FromNode, Value)> {
                 delegation: None,
                 package: Package::BuiltinOnly,
                 holding: vec![],
-                ..join
+                ..join.clone()
             }),
             json!({"node": node_key, "signature": join_signature(), "delegation": null,
                 "package": 1, "admissions": [1], "holding": []}),
+        ),
+        (
+            "join with inference",
+            FromNode::Join(Join {
+                delegation: None,
+                package: Package::BuiltinOnly,
+                admissions: vec![],
+                holding: vec![],
+                inference: Some(inference.clone()),
+                ..join
+            }),
+            json!({"node": node_key, "signature": join_signature(), "delegation": null,
+                "package": 1, "admissions": [], "holding": [], "inference": models}),
         ),
         ("ready", FromNode::Ready { slots: 2 }, json!({"slots": 2})),
         (
@@ -177,6 +214,16 @@ fn from_node() -> Vec<(&'static str, FromNode, Value)> {
             FromNode::GiveBack { lease: LeaseId([4; 16]), reason: 2, detail: "memory".into() },
             json!({"lease": LeaseId([4; 16]), "reason": 2, "detail": "memory"}),
         ),
+        (
+            "partial",
+            FromNode::Partial(Partial {
+                lease: LeaseId([4; 16]),
+                offset: 300,
+                text: "naïve".into(),
+            }),
+            json!({"lease": LeaseId([4; 16]), "offset": 300, "text": "naïve"}),
+        ),
+        ("update", FromNode::Update(inference), models.clone()),
     ]
 }
 
@@ -190,6 +237,7 @@ fn to_node() -> Vec<(&'static str, ToNode, Value)> {
         deadline_ms: 60_000,
         module_bytes: 45_000,
         input: Some(input().encode()),
+        draft: None,
     };
     vec![
         (
@@ -230,6 +278,18 @@ fn to_node() -> Vec<(&'static str, ToNode, Value)> {
             json!({"lease": lease, "token": hex::encode(offer.token.0),
                 "spec": hex::encode(&offer.spec), "deadline_ms": 60_000,
                 "module_bytes": 45_000, "input": null}),
+        ),
+        (
+            "lease with draft",
+            ToNode::Lease(LeaseOffer {
+                spec: inference().encode(),
+                input: None,
+                draft: Some(DRAFT.to_vec()),
+                ..offer.clone()
+            }),
+            json!({"lease": lease, "token": hex::encode(offer.token.0),
+                "spec": hex::encode(inference().encode()), "deadline_ms": 60_000,
+                "module_bytes": 45_000, "input": null, "draft": hex::encode(DRAFT)}),
         ),
         (
             "ack",
@@ -297,6 +357,10 @@ fn all() -> Value {
         "spec": {
             "value": spec, "bytes": hex::encode(spec.encode()), "digest": spec.digest(),
         },
+        "inference_spec": {
+            "value": inference(), "bytes": hex::encode(inference().encode()),
+            "digest": inference().digest(),
+        },
         "join": {
             "relay": relay().public(), "origin": ORIGIN, "nonce": hex::encode(NONCE),
             "node": node_key, "bytes": hex::encode(&join), "signature": join_signature(),
@@ -358,6 +422,8 @@ fn stored_bytes_decode() {
         assert_eq!(files.len(), list["files"].as_array().unwrap().len());
     }
     assert_eq!(Spec::decode(&bytes(&stored["spec"]["bytes"])).unwrap(), spec());
+    let stored_inference = bytes(&stored["inference_spec"]["bytes"]);
+    assert_eq!(Spec::decode(&stored_inference).unwrap(), inference());
     for (stored, reason) in stored["receipts"].as_array().unwrap().iter().zip(REASONS) {
         let body = ReceiptBody::decode(&bytes(&stored["bytes"])).unwrap();
         assert_eq!(body, receipt(reason));

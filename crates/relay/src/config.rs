@@ -1,5 +1,6 @@
 //! What an operator decides, and where it is read from.
 
+use crate::log::WitnessAddress;
 use crate::trust::{TrustConfig, TrustOptions};
 use crate::units::{Size, Span};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub struct Config {
     pub max_sockets: usize,
     /// Most bytes that the blob folder may hold.
     pub max_blob_bytes: u64,
+    /// Witnesses that are to cosign the log's checkpoints.
+    pub witnesses: Vec<WitnessAddress>,
     /// How much is checked, and by whom.
     pub trust: TrustConfig,
 }
@@ -62,6 +65,7 @@ impl Config {
             silence: Duration::from_secs(60),
             max_sockets: 10_000,
             max_blob_bytes: 32 << 30,
+            witnesses: Vec::new(),
             trust: TrustConfig::default(),
         }
     }
@@ -167,6 +171,10 @@ pub struct Options {
     /// How log lines look [default: text]
     #[arg(long, env = "GRID_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// A witness that is to cosign the log's checkpoints: its key, a space, its
+    /// address; may be given more than once [default: none]
+    #[arg(long = "witness", value_name = "KEY URL")]
+    pub witnesses: Option<Vec<WitnessAddress>>,
     #[command(flatten)]
     #[serde(default)]
     /// How much is checked, and by whom.
@@ -192,6 +200,7 @@ impl Options {
             ready_file: self.ready_file.or(file.ready_file),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
+            witnesses: self.witnesses.or(file.witnesses),
             trust: self.trust.or(file.trust),
         }
     }
@@ -211,6 +220,7 @@ impl Options {
             silence,
             max_sockets,
             max_blob_bytes,
+            witnesses,
             trust,
         } = Config::new(DEFAULT_DATA_DIR);
         Self {
@@ -228,6 +238,7 @@ impl Options {
             ready_file: None,
             log: Some("info".into()),
             log_format: Some(LogFormat::Text),
+            witnesses: Some(witnesses),
             trust: TrustOptions::of(&trust),
         }
     }
@@ -264,6 +275,7 @@ impl Options {
             silence: span(self.silence, default.silence),
             max_sockets: self.max_sockets.unwrap_or(default.max_sockets),
             max_blob_bytes: self.max_blob_bytes.map_or(default.max_blob_bytes, |Size(max)| max),
+            witnesses: self.witnesses.clone().unwrap_or_default(),
             trust: self.trust.config(),
             data_dir: default.data_dir,
         };

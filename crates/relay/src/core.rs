@@ -6,15 +6,18 @@ use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::outbox::{Out, Outbox};
 use crate::receipt;
-use crate::votes::Votes;
+use crate::votes::{Again, Votes};
 use grid_protocol::api::{NodeInfo, ReceiptInfo};
 use grid_protocol::entry::Member;
-use grid_protocol::{Digest, JobId, LeaseId, PublicKey, RefuseCode, RejectCode, ToNode};
+use grid_protocol::{
+    Digest, JobId, LeaseId, Partial, PublicKey, RefuseCode, RejectCode, ToNode, limits,
+};
 use grid_scheduler::trust::Rules;
-use grid_scheduler::{Decisions, Over, Scheduler, Settings, Submission, Task, Why};
+use grid_scheduler::{Abilities, Decisions, Over, Scheduler, Settings, Submission, Task, Why};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// Receipts that the status page shows.
 pub(crate) const RECENT: usize = 20;
@@ -52,6 +55,8 @@ pub(crate) struct Core {
     live: HashMap<LeaseId, Live>,
     job_over: HashMap<LeaseId, PublicKey>,
     job_over_order: VecDeque<LeaseId>,
+    /// Text that running generations gave so far, where someone watches.
+    streams: HashMap<JobId, watch::Sender<String>>,
     random: Random,
     pub(crate) refusals: Refusals,
     sessions_so_far: u64,
@@ -70,6 +75,7 @@ impl Core {
             live: HashMap::new(),
             job_over: HashMap::new(),
             job_over_order: VecDeque::new(),
+            streams: HashMap::new(),
             random: Random::default(),
             refusals: Refusals::default(),
             sessions_so_far: 0,
@@ -97,6 +103,7 @@ impl Core {
 
     pub(crate) fn forget_job(&mut self, id: JobId) {
         self.votes.end_job(id);
+        self.streams.remove(&id);
         if let Some(job) = self.jobs.remove(&id) {
             job.changed.send_modify(|version| *version += 1);
         }
@@ -120,7 +127,7 @@ impl Core {
     ) -> (u64, Vec<LeaseId>) {
         self.sessions_so_far += 1;
         let number = self.sessions_so_far;
-        let Joining { outbox, agent, fuel, tasks, holding, member } = joining;
+        let Joining { outbox, agent, fuel, tasks, holding, member, abilities } = joining;
         let session = Session { number, outbox, agent, fuel, tasks };
         if let Some(old) = self.sessions.insert(node, session) {
             old.outbox.close(RefuseCode::Replaced);
@@ -130,6 +137,7 @@ impl Core {
             None => self.votes.members.leave(node),
         }
         let joined = self.scheduler.join(now, node, &holding);
+        self.scheduler.able(node, abilities);
         self.tell_over(joined.over, metrics);
         (number, joined.standing)
     }
@@ -251,6 +259,38 @@ impl Core {
         self.recent.push_front(info.clone());
     }
 
+    /// What to do where nobody whom a draw names checked.
+    pub(crate) fn again(&mut self, task: Task) -> Option<Again> {
+        let sessions = &self.sessions;
+        self.votes.again(task, |node| sessions.contains_key(node))
+    }
+
+    /// The text that a job of one generation gives, as it comes. Whoever
+    /// watches tells when it is enough.
+    pub(crate) fn watch_text(&mut self, job: JobId) -> watch::Receiver<String> {
+        self.streams.entry(job).or_default().subscribe()
+    }
+
+    pub(crate) fn unwatch_text(&mut self, job: JobId) {
+        self.streams.remove(&job);
+    }
+
+    /// A piece of text from a node. Only what follows what is known counts:
+    /// the text is the same whichever node it comes from.
+    pub(crate) fn partial(&mut self, node: PublicKey, partial: &Partial) {
+        let Some((holder, task)) = self.scheduler.holder(partial.lease) else { return };
+        let Some(stream) = self.streams.get(&task.job).filter(|_| holder == node) else { return };
+        stream.send_if_modified(|text| {
+            let known = text.len().checked_sub(partial.offset as usize);
+            let fresh = known.and_then(|known| partial.text.get(known..)).unwrap_or_default();
+            let fits = text.len() + fresh.len() <= limits::INLINE_BODY;
+            if fits {
+                text.push_str(fresh);
+            }
+            fits && !fresh.is_empty()
+        });
+    }
+
     /// What was uploaded under a lease.
     pub(crate) fn uploaded(&self, lease: LeaseId) -> Option<Digest> {
         self.live.get(&lease)?.uploaded
@@ -339,6 +379,7 @@ pub(crate) struct Joining {
     pub(crate) holding: Vec<LeaseId>,
     /// Its entry on the roster, if it can run the tasks there are.
     pub(crate) member: Option<Member>,
+    pub(crate) abilities: Abilities,
 }
 
 pub(crate) fn rejected(lease: LeaseId, code: RejectCode) -> ToNode {

@@ -4,16 +4,18 @@
 use crate::core::Core;
 use crate::state::{Shared, unix_ms};
 use crate::store::{Entry, Outcome, Refusal, Write};
-use crate::votes::{Later, Settled, vote_of};
+use crate::votes::{Again, Later, Settled, vote_of};
 use crate::writer::{Answer, Request, Then};
 use grid_protocol::api::ReceiptInfo;
 use grid_protocol::{Digest, ReceiptBody, RefuseCode};
 use grid_scheduler::trust::{Act, Draw, Settlement};
-use grid_scheduler::{Check, Skip, Task};
+use grid_scheduler::{Skip, Task};
 use std::collections::VecDeque;
 
-/// Pause before a checker is looked for again, where there is no referee.
+/// Pause before a checker is looked for again, where there is no referee; twice
+/// as long each time, up to [`MAX_AGAIN`] doublings.
 const AGAIN_MS: u64 = 1_000;
+const MAX_AGAIN: u32 = 3;
 /// How long checks from before a restart wait for the nodes that are drawn.
 const RESUME_MS: u64 = 5_000;
 
@@ -55,8 +57,9 @@ impl Shared {
             match act {
                 Act::Check { task, seq, .. } | Act::Reissue { task, seq, .. } => {
                     self.metrics.checks.inc();
-                    let candidates = core.votes.candidates(task, seq);
-                    core.scheduler.check(self.now(), Check { task, seq, candidates });
+                    if let Some(check) = core.votes.check(task, seq) {
+                        core.scheduler.check(self.now(), check);
+                    }
                 }
                 Act::Settle(settlement) => {
                     core.scheduler.busy(settlement.task);
@@ -88,27 +91,52 @@ impl Shared {
     /// No node decides this task: the relay does, where it may.
     pub(crate) fn ask_referee(&self, core: &mut Core, task: Task) {
         core.scheduler.busy(task);
-        if self.config.trust.referee {
+        if self.config.trust.referee && core.votes.may_referee(task) {
             self.referee.ask(task);
         } else {
-            core.votes.later(self.now() + AGAIN_MS, task, Later::Check);
+            core.votes.quorums.no_referee(task);
+            let pause = AGAIN_MS << core.votes.times_again(task).min(MAX_AGAIN);
+            core.votes.later(self.now() + pause, task, Later::Check);
         }
     }
 
     /// What was put off and is due.
     pub(crate) fn act_later(&self, core: &mut Core) {
         for (task, what) in core.votes.due(self.now()) {
-            let drawn = match what {
+            if core.votes.is_settling(task) {
+                continue;
+            }
+            let check = match what {
                 Later::Referee => {
                     self.referee.ask(task);
                     None
                 }
-                Later::Resume => core.votes.last_draw(task),
-                Later::Check => core.votes.draw_again(task),
+                Later::Resume => core.votes.last_check(task),
+                Later::Check => match core.again(task) {
+                    Some(Again::Ask(check)) => Some(check),
+                    Some(Again::Redraw(seq)) => {
+                        let write = Write::Log(Entry::Redrawn { at_ms: unix_ms(), seq });
+                        self.follow_up(Request { write, then: Then::Redrawn(task, seq) });
+                        None
+                    }
+                    None => None,
+                },
             };
-            if let Some((seq, candidates)) = drawn {
-                core.scheduler.check(self.now(), Check { task, seq, candidates });
+            if let Some(check) = check {
+                core.scheduler.check(self.now(), check);
             }
+        }
+    }
+
+    /// The entry of a draw that was made anew is durable, or never will be:
+    /// then those are asked again whom it named before.
+    pub(crate) fn redrawn(&self, core: &mut Core, task: Task, seq: u64, answer: &Answer) {
+        if *answer == Ok(Outcome::Done) {
+            core.votes.redrawn(task, seq);
+        }
+        let check = core.votes.last_check(task).filter(|_| !core.votes.is_settling(task));
+        if let Some(check) = check {
+            core.scheduler.check(self.now(), check);
         }
     }
 
@@ -128,9 +156,11 @@ impl Shared {
     }
 
     /// Logs drawn nodes that did not check.
-    pub(crate) fn log_skips(&self, skips: Vec<Skip>) {
-        for Skip { seq, place, node, why } in skips {
+    pub(crate) fn log_skips(&self, core: &mut Core, skips: Vec<Skip>) {
+        for skip in skips {
             self.metrics.unanswered.inc();
+            core.votes.excuse(skip.task, &skip);
+            let Skip { seq, place, node, why, .. } = skip;
             let entry = Entry::Unanswered { at_ms: unix_ms(), seq, place, node, why };
             self.follow_up(Request { write: Write::Log(entry), then: Then::Nothing });
         }

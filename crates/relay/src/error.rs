@@ -23,6 +23,7 @@ pub(crate) enum Code {
     TooLarge,
     ModuleRefused,
     ModuleUnknown,
+    ModelUnknown,
     InputUnknown,
     BadBlob,
     BadSpec,
@@ -44,6 +45,7 @@ impl Code {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::ModuleRefused => (StatusCode::UNPROCESSABLE_ENTITY, "module_refused"),
             Self::ModuleUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "module_unknown"),
+            Self::ModelUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "model_unknown"),
             Self::InputUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "input_unknown"),
             Self::BadBlob => (StatusCode::UNPROCESSABLE_ENTITY, "bad_blob"),
             Self::BadSpec => (StatusCode::UNPROCESSABLE_ENTITY, "bad_spec"),
@@ -67,6 +69,12 @@ pub(crate) struct AppError {
 }
 
 impl AppError {
+    /// Its status, its code's name, and its words.
+    pub(crate) fn parts(self) -> (StatusCode, &'static str, String) {
+        let (status, name) = self.code.parts();
+        (status, name, self.message)
+    }
+
     pub(crate) fn not_found() -> Self {
         Code::NotFound.because("there is no such thing, or it isn't yours")
     }
@@ -116,8 +124,9 @@ impl IntoResponse for AppError {
     }
 }
 
+/// An error answer's code, for the metrics.
 #[derive(Debug, Clone, Copy)]
-struct Counted(&'static str);
+pub(crate) struct Counted(pub(crate) &'static str);
 
 /// Counts error answers, and sets the headers that every answer has.
 pub(crate) async fn finish(

@@ -2,7 +2,9 @@
 
 use crate::store::{JobRow, TaskRow};
 use grid_protocol::api::NewJob;
-use grid_protocol::{Digest, JobId, Spec};
+use grid_protocol::infer::Work;
+use grid_protocol::{Digest, JobId, Runtime, Spec};
+use grid_scheduler::Needs;
 use tokio::sync::watch;
 
 /// An input list of a task.
@@ -51,6 +53,21 @@ impl Job {
     pub(crate) fn spec(&self, index: u32) -> Option<Spec> {
         let input = self.input(index)?;
         Some(self.template.spec(self.admitted, self.admission, input.digest))
+    }
+
+    /// What its tasks need of a node.
+    pub(crate) fn needs(&self) -> Needs {
+        match self.template.runtime {
+            Runtime::Infer => Needs::Model(self.admitted),
+            _ => Needs::Modules,
+        }
+    }
+
+    /// Do its tasks generate text, so that a claim of it is checked in one
+    /// pass?
+    pub(crate) fn generates(&self) -> bool {
+        let work = self.template.args.first().and_then(|work| Work::of(work));
+        self.template.runtime == Runtime::Infer && work == Some(Work::Generate)
     }
 
     /// Fuel limit of each task.

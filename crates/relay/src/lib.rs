@@ -15,13 +15,17 @@ mod api;
 mod bodies;
 mod config;
 mod core;
+mod dashboard;
 mod decide;
 mod error;
+mod inference;
 mod job;
 mod log;
 mod members;
 mod metrics;
+mod native;
 mod network;
+mod openai;
 mod operator;
 mod outbox;
 mod receipt;
@@ -38,8 +42,12 @@ mod votes;
 mod writer;
 
 pub use config::{Config, ConfigError, DEFAULT_DATA_DIR, FILE_NAME, LogFormat, Options};
-pub use log::LogError;
-pub use operator::{OperatorError, add_owner, check_store, owners, revoke_owner};
+pub use inference::{Inference, InferenceError, InferenceTask, Inferred};
+pub use log::{LogError, WitnessAddress, WitnessAddressError};
+pub use native::Native;
+pub use operator::{
+    OperatorError, add_model, add_owner, check_store, models, owners, remove_model, revoke_owner,
+};
 pub use server::{Relay, RelayError, RelayHandle};
 pub use trust::{TrustConfig, TrustOptions};
 pub use units::{ParseUnitError, Size, Span};

@@ -2,10 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Options, Relay};
+use grid_relay::store::ModelRow;
+use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Native, Options, Relay};
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Grid's relay: gives tasks to nodes, verifies their receipts, and serves
@@ -36,6 +38,9 @@ enum Command {
     /// Manage owners; works while the relay runs
     #[command(subcommand)]
     Owner(Owner),
+    /// Manage models; works while the relay runs
+    #[command(subcommand)]
+    Model(Model),
     /// Check every entry, signature and output, and that all tables follow
     /// from the entries; works while the relay runs
     Check {
@@ -72,6 +77,34 @@ enum Owner {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Model {
+    /// Install a model file, as `grid model convert` writes it: from then on
+    /// anyone who reaches the relay may read it, and owners may ask it
+    Add {
+        /// The model file
+        file: PathBuf,
+        /// What owners call it: 1 to 64 letters, digits, `.`, `_` or `-`
+        /// [default: the file's name without its ending]
+        #[arg(long)]
+        name: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a model that no running job needs
+    Remove {
+        /// The model's name
+        name: String,
+    },
+    /// List models
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 fn main() -> Result<()> {
     let Arguments { data_dir, config, command } = Arguments::parse();
     let options = |flags: Options| -> Result<Options> {
@@ -86,6 +119,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Owner(owner) => manage(&data_dir, owner),
+        Command::Model(model) => models(&data_dir, model),
         Command::Check { json } => {
             let report = grid_relay::check_store(&data_dir)?;
             let (entries, receipts, fuel) = (report.entries, report.receipts, report.fuel);
@@ -97,6 +131,43 @@ fn main() -> Result<()> {
             Ok(())
         }
     }
+}
+
+fn models(data_dir: &Path, command: Model) -> Result<()> {
+    match command {
+        Model::Add { file, name, json } => {
+            let stem = || file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = name.unwrap_or_else(stem);
+            let model = grid_relay::add_model(data_dir, &file, &name)?;
+            if json {
+                println!("{}", described(&model));
+            } else {
+                println!("{} is installed: {}", model.name, model.digest);
+            }
+        }
+        Model::Remove { name } => grid_relay::remove_model(data_dir, &name)?,
+        Model::List { json } => {
+            let models = grid_relay::models(data_dir)?;
+            if json {
+                println!("{}", serde_json::Value::from_iter(models.iter().map(described)));
+            } else {
+                println!("{:<32} {:<9} {:>8} {:>8}  DIGEST", "NAME", "DOES", "CONTEXT", "MIB");
+                for model in models {
+                    let (does, size) = (model.work.name(), model.bytes.div_ceil(1 << 20));
+                    let (name, context) = (model.name, model.context);
+                    println!("{name:<32} {does:<9} {context:>8} {size:>8}  {}", model.digest);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn described(model: &ModelRow) -> serde_json::Value {
+    json!({
+        "name": model.name, "digest": model.digest, "work": model.work,
+        "context": model.context, "bytes": model.bytes,
+    })
 }
 
 fn manage(data_dir: &Path, command: Owner) -> Result<()> {
@@ -136,7 +207,7 @@ fn serve(data_dir: &Path, options: &Options) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let relay = Relay::start(config).await?;
+        let relay = Relay::start_inferring(config, Arc::new(Native::default())).await?;
         let ready = json!({
             "listening": format!("http://{}", relay.address()),
             "origin": relay.origin(),

@@ -5,17 +5,14 @@ use grid_protocol::entry::{Entry, MAX_ROSTER, Member};
 use grid_scheduler::trust::{Draw, Roster};
 use std::collections::{BTreeSet, HashMap};
 
-/// Places of a draw that are looked at.
-const PLACES: u32 = 64;
-/// Different nodes that are asked, one after the other.
-const CANDIDATES: usize = 8;
-
 /// The roster as it was logged, and who came and went since.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     roster: Roster,
     here: HashMap<PublicKey, Member>,
     touched: BTreeSet<PublicKey>,
+    /// Counts its changes.
+    version: u64,
     /// Entries on their way into the store.
     writing: usize,
     next_ms: u64,
@@ -25,6 +22,7 @@ impl Members {
     /// An entry of the log, from before.
     pub(crate) fn replay(&mut self, removed: &[PublicKey], added: &[Member]) {
         self.roster.apply(added, removed);
+        self.version += 1;
         self.touched.extend(removed);
         self.touched.extend(added.iter().map(|member| member.node));
     }
@@ -75,6 +73,7 @@ impl Members {
         self.writing = self.writing.saturating_sub(1);
         if holds {
             self.roster.apply(added, removed);
+            self.version += 1;
         } else {
             self.touched.extend(removed);
             self.touched.extend(added.iter().map(|member| member.node));
@@ -85,21 +84,14 @@ impl Members {
         self.roster.len()
     }
 
-    /// Who may check, by this draw: places and nodes, in order. A node that
-    /// comes again is listed again.
+    /// Tells one roster from another.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whom this draw names to check beside these voters.
     pub(crate) fn candidates(&self, draw: &Draw, voters: &[PublicKey]) -> Vec<(u32, PublicKey)> {
-        let mut found: Vec<(u32, PublicKey)> = Vec::new();
-        let mut nodes = BTreeSet::new();
-        for place in 0..PLACES {
-            let Some(member) = self.roster.candidate(draw, place) else { break };
-            if self.roster.eligible(member, voters) {
-                if nodes.insert(member.node) && nodes.len() > CANDIDATES {
-                    break;
-                }
-                found.push((place, member.node));
-            }
-        }
-        found
+        self.roster.candidates(draw, voters)
     }
 }
 

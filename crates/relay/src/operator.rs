@@ -2,21 +2,24 @@
 //! owners. The commands work while the relay runs: SQLite's lock orders them.
 
 use crate::core::random;
+use crate::inference::{self, InferenceError};
 use crate::server::{RelayError, io_error};
 use crate::state::unix_ms;
 use crate::store::{
-    BlobError, Blobs, CheckReport, Outcome, OwnerRow, Reads, Refusal, SqliteStore, Store,
-    StoreError, Write, check, rows,
+    BlobError, Blobs, CheckReport, ModelRow, NewModelRow, Outcome, OwnerRow, Reads, Refusal,
+    SqliteStore, Store, StoreError, Write, check, model_named, rows,
 };
 use base64::Engine as _;
 use grid_protocol::{Digest, SigningKey};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
 
+/// Longest name of a model, in bytes.
+const MAX_MODEL_NAME: usize = 64;
 /// Longest name of an owner, in bytes.
 const MAX_OWNER: usize = 64;
 
@@ -50,6 +53,12 @@ pub enum OperatorError {
         /// The name configured.
         asked: String,
     },
+    /// The name can't be a model's.
+    #[error("a model's name has 1 to 64 letters, digits, `.`, `_` or `-`")]
+    ModelName,
+    /// The file can't be installed.
+    #[error(transparent)]
+    Model(InferenceError),
     /// The store is damaged.
     #[error(transparent)]
     Check(#[from] crate::store::CheckError),
@@ -210,6 +219,64 @@ fn commit(data_dir: &Path, write: Write) -> Result<(), RelayError> {
 pub fn owners(data_dir: &Path) -> Result<Vec<OwnerRow>, RelayError> {
     let paths = existing(data_dir)?;
     Ok(Reads::new(&paths.database).run_blocking(rows::owners)?)
+}
+
+/// Installs a model file: keeps its blocks as blobs, each checked, and gives
+/// it a name that jobs and the API know it by. Anyone who reaches the relay may
+/// read it from then on. Works while the relay runs; installing it again is
+/// harmless.
+pub fn add_model(data_dir: &Path, file: &Path, name: &str) -> Result<ModelRow, RelayError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > MAX_MODEL_NAME || !name.chars().all(allowed) {
+        return Err(OperatorError::ModelName.into());
+    }
+    let what = || format!("can't read {}", file.display());
+    let mut reader = io::BufReader::new(fs::File::open(file).map_err(io_error(what()))?);
+    let model = inference::open(&mut reader).map_err(OperatorError::Model)?;
+    let bytes: u64 = model.blocks.iter().map(|(_, size)| u64::from(*size)).sum();
+    let paths = Paths::create(data_dir)?;
+    let blobs = Blobs::put_beside(&paths.blobs, u64::MAX)?;
+    let wrong = |why: String| OperatorError::Model(InferenceError::File(why));
+    for (number, (digest, size)) in model.blocks.iter().enumerate() {
+        let mut block = vec![0; *size as usize];
+        reader.read_exact(&mut block).map_err(io_error(what()))?;
+        if Digest::of(&block) != *digest {
+            let why = format!("block {number} has another digest than the header says");
+            return Err(wrong(why).into());
+        }
+        blobs.put(*digest, &block)?;
+    }
+    if reader.read(&mut [0]).map_err(io_error(what()))? > 0 {
+        return Err(wrong("bytes follow the last block".into()).into());
+    }
+    let digest = Digest::of(&model.header);
+    blobs.put(digest, &model.header)?;
+    let row = ModelRow {
+        digest,
+        name: name.into(),
+        work: model.work,
+        context: model.context,
+        header_bytes: model.header.len() as u32,
+        bytes,
+        added_ms: unix_ms(),
+    };
+    let blocks = model.blocks.into_iter().map(|(digest, _)| digest).collect();
+    commit(data_dir, Write::PutModel(Box::new(NewModelRow { row: row.clone(), blocks })))?;
+    Ok(row)
+}
+
+/// Every installed model, by name.
+pub fn models(data_dir: &Path) -> Result<Vec<ModelRow>, RelayError> {
+    let paths = existing(data_dir)?;
+    Ok(Reads::new(&paths.database).run_blocking(crate::store::models)?)
+}
+
+/// Removes a model. Its blocks are deleted by the relay's next sweep.
+pub fn remove_model(data_dir: &Path, name: &str) -> Result<(), RelayError> {
+    let paths = existing(data_dir)?;
+    let found = Reads::new(&paths.database).run_blocking(|db| model_named(db, name))?;
+    let digest = found.ok_or(Refusal::NoSuchModel).map_err(OperatorError::from)?.digest;
+    commit(data_dir, Write::RemoveModel { digest })
 }
 
 /// Rebuilds every derived table from the entries and compares; checks every

@@ -10,7 +10,7 @@ use grid_log::vrf::{Proof, proof_to_hash};
 use grid_protocol::JobId;
 use grid_protocol::entry::Movement;
 use grid_scheduler::trust::{Draw, Rules, Settlement, Vote};
-use grid_scheduler::{Submission, Task};
+use grid_scheduler::{Skip, Submission, Task};
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -51,6 +51,7 @@ impl Shared {
             let job = Arc::new(Job::of_row(&row, &tasks));
             let submission = Submission {
                 job: row.id,
+                needs: job.needs(),
                 tasks: waiting,
                 open,
                 fuel_limit: job.fuel_limit(),
@@ -86,6 +87,7 @@ fn replay(
         unfinished.iter().flat_map(|job| &job.open).map(|vote| vote.seq).collect();
     let mut votes = Votes::new(Rules::default());
     let mut rules = None;
+    let mut task_of: HashMap<u64, Task> = HashMap::new();
     // Votes whose task is not settled yet.
     let mut cast: HashMap<JobId, HashMap<u64, Vote>> = HashMap::new();
     rows::entries(db, 1, |seq, entry| {
@@ -96,8 +98,11 @@ fn replay(
                 rules = Some(logged);
             }
             Entry::Roster { removed, added, .. } => votes.members.replay(&removed, &added),
-            Entry::Budget { movement: Movement::Reserve { job, tasks, error_ppb, .. }, .. } => {
-                votes.quorums.open_job(job, error_ppb, tasks);
+            Entry::Budget {
+                movement: Movement::Reserve { job, runtime, tasks, error_ppb, .. },
+                ..
+            } => {
+                votes.quorums.open_job(job, runtime, error_ppb, tasks);
             }
             Entry::Budget { movement: Movement::Refund(job, _), .. } => {
                 votes.end_job(job);
@@ -110,10 +115,21 @@ fn replay(
                     let output = proof_to_hash(&Proof(draw));
                     let output = output.map_err(|_| StoreError::Row("a draw's proof"))?;
                     let info = rows::receipt_info(seq, at_ms, &receipt);
+                    task_of.insert(seq, task);
                     votes.recall(task, info, vote_of(&receipt.body, seq, draw_of(&output)));
                 } else {
                     let vote = vote_of(&receipt.body, seq, none);
                     cast.entry(job).or_default().insert(seq, vote);
+                }
+            }
+            Entry::Unanswered { seq, place, node, why, .. } => {
+                if let Some(task) = task_of.get(&seq).copied() {
+                    votes.excuse(task, &Skip { task, seq, place, node, why });
+                }
+            }
+            Entry::Redrawn { seq, .. } => {
+                if let Some(task) = task_of.get(&seq) {
+                    votes.redrawn(*task, seq);
                 }
             }
             Entry::Settled { job, index, answer, votes: seqs, .. } => {

@@ -3,14 +3,17 @@
 //! key and committed as a vote like any other.
 
 use crate::core::random;
+use crate::inference::{InferenceError, InferenceTask, Inferred};
+use crate::job::Job;
 use crate::state::{Shared, unix_ms};
-use crate::store::{Accept, BlobError, StoreError, Write, rows};
+use crate::store::{Accept, BlobError, StoreError, Write, model_block, rows};
 use crate::votes::Later;
 use crate::writer::{Request, Then};
 use bytes::Bytes;
 use grid_engine::{Engine, EngineError, Module};
 use grid_protocol::{
-    Digest, Files, LeaseId, ReceiptBody, ReceiptError, Side, Spec, UnverifiedReceipt,
+    Digest, ExitReason, Files, LeaseId, ReceiptBody, ReceiptError, Runtime, Side, Spec,
+    UnverifiedReceipt,
 };
 use grid_scheduler::Task;
 use grid_scheduler::trust::Draw;
@@ -20,7 +23,8 @@ use std::sync::atomic::Ordering;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-/// Pause before a run that came to nothing is tried again.
+/// Pause before a run that came to nothing is tried again; twice as long each
+/// time.
 const RETRY_MS: u64 = 10_000;
 
 /// Tasks to be run.
@@ -42,6 +46,10 @@ enum RefereeError {
     Input(#[from] grid_protocol::FilesError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    #[error("this relay has no runtime infer")]
+    NoInference,
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
 }
@@ -82,13 +90,25 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut asked: mpsc::UnboundedReceive
         runner = Some(with);
         match ran {
             Ok((accept, draw)) => vote(&shared, task, accept, draw),
-            Err(RefereeError::Over | RefereeError::Engine(EngineError::Stopped)) => {}
+            Err(
+                RefereeError::Over
+                | RefereeError::Engine(EngineError::Stopped)
+                | RefereeError::Inference(InferenceError::Stopped),
+            ) => {}
             Err(error) => {
                 shared.metrics.referee_failed.inc();
-                tracing::error!(%error, job = %task.job, index = task.index,
-                    "the relay can't run a task itself; it tries again later");
-                let at = shared.now() + RETRY_MS;
-                shared.core().votes.later(at, task, Later::Referee);
+                let mut core = shared.core();
+                let times = core.votes.referee_failed(task, error.to_string());
+                if core.votes.may_referee(task) {
+                    tracing::warn!(%error, job = %task.job, index = task.index, times,
+                        "the relay can't run a task itself; it tries again later");
+                    let at = shared.now() + (RETRY_MS << (times - 1));
+                    core.votes.later(at, task, Later::Referee);
+                } else {
+                    tracing::error!(%error, job = %task.job, index = task.index, times,
+                        "the relay can't run a task itself: the task waits for nodes");
+                    shared.ask_referee(&mut core, task);
+                }
             }
         }
     }
@@ -151,12 +171,20 @@ fn run(
         return Err(RefereeError::Over);
     };
     let files = Files::decode(Side::Input, &input(shared, of.digest, of.size)?)?;
-    let (engine, module) = runner.module(shared, spec.module)?;
     let (watched, id) = (shared.clone(), task.job);
-    let outcome = engine.run(&module, &spec, files, move |_| {
+    let go_on = move || {
         let over = watched.stopping.load(Ordering::Relaxed) || watched.core().job(id).is_none();
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    };
+    let outcome = match spec.runtime {
+        Runtime::Infer => infer(shared, &job, task.index, &spec, &files, &go_on)?,
+        _ => {
+            let (engine, module) = runner.module(shared, spec.module)?;
+            let outcome = engine.run(&module, &spec, files, move |_| go_on())?;
+            let grid_sandbox::Outcome { reason, exit_code, output, fuel, hint } = outcome;
+            Ran { reason, exit_code, output, check: Digest::ZERO, fuel, hint }
+        }
+    };
     shared.metrics.referee_runs.inc();
     let output = outcome.output.encode();
     let body = body(shared, &spec, &outcome, &output);
@@ -181,12 +209,46 @@ fn run(
     Ok((accept, draw))
 }
 
-fn body(
-    shared: &Shared,
+/// How a run of the relay's ended.
+struct Ran {
+    reason: ExitReason,
+    exit_code: u32,
+    output: Files,
+    check: Digest,
+    fuel: u64,
+    hint: Option<String>,
+}
+
+fn infer(
+    shared: &Arc<Shared>,
+    job: &Job,
+    index: u32,
     spec: &Spec,
-    outcome: &grid_sandbox::Outcome,
-    output: &[u8],
-) -> ReceiptBody {
+    input: &Files,
+    go_on: &dyn Fn() -> ControlFlow<()>,
+) -> Result<Ran, RefereeError> {
+    let inference = shared.inference.as_deref().ok_or(RefereeError::NoInference)?;
+    let model = spec.module;
+    let header = read(shared, model)?;
+    let draft = shared.draft_blocking(job, index);
+    let block = |number| {
+        let digest = shared.reads.run_blocking(|db| model_block(db, model, number));
+        let digest = digest.ok().flatten().ok_or(std::io::ErrorKind::NotFound)?;
+        read(shared, digest).map_err(std::io::Error::other)
+    };
+    let task = InferenceTask {
+        spec,
+        input,
+        draft: draft.as_deref(),
+        header: &header,
+        block: &block,
+        go_on,
+    };
+    let Inferred { reason, exit_code, output, check, fuel } = inference.run(&task)?;
+    Ok(Ran { reason, exit_code, output, check, fuel, hint: None })
+}
+
+fn body(shared: &Shared, spec: &Spec, outcome: &Ran, output: &[u8]) -> ReceiptBody {
     ReceiptBody {
         relay: shared.relay,
         lease: LeaseId(random()),
@@ -195,7 +257,7 @@ fn body(
         reason: outcome.reason,
         exit_code: outcome.exit_code,
         output: Digest::of(output),
-        check: Digest::ZERO,
+        check: outcome.check,
         fuel: outcome.fuel,
         node: shared.relay,
     }

@@ -1,11 +1,12 @@
 //! Starting and stopping a relay.
 
+use crate::inference::Inference;
 use crate::log::{Log, LogError};
 use crate::operator::{self, OperatorError, Paths};
 use crate::referee::{self, Referee};
 use crate::socket::Peer;
 use crate::state::{Parts, Shared};
-use crate::store::{Blobs, Reads, SqliteStore, Store, StoreError};
+use crate::store::{Blobs, ModelRow, Reads, SqliteStore, Store, StoreError};
 use crate::writer::{self, Request, Writer};
 use crate::{Config, api};
 use grid_protocol::{PublicKey, RefuseCode};
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -85,13 +87,29 @@ impl Relay {
     /// Opens the store, recovers what a crash or shutdown left unfinished,
     /// binds, and serves. Once this returns, connections are accepted.
     pub async fn start(config: Config) -> Result<RelayHandle, RelayError> {
-        Self::start_with(config, |store| store).await
+        Self::launch(config, None, |store| store).await
+    }
+
+    /// The same, with this runtime `infer` for the relay's own runs.
+    pub async fn start_inferring(
+        config: Config,
+        inference: Arc<dyn Inference>,
+    ) -> Result<RelayHandle, RelayError> {
+        Self::launch(config, Some(inference), |store| store).await
     }
 
     /// The same, with a store that `wrap` makes of the relay's own: for tests
     /// of what happens when a store fails.
     pub async fn start_with(
         config: Config,
+        wrap: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
+    ) -> Result<RelayHandle, RelayError> {
+        Self::launch(config, None, wrap).await
+    }
+
+    async fn launch(
+        config: Config,
+        inference: Option<Arc<dyn Inference>>,
         wrap: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
     ) -> Result<RelayHandle, RelayError> {
         let (paths, lock, key, secret, store, blobs, config) =
@@ -129,7 +147,7 @@ impl Relay {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (referee, asked) = Referee::channel();
         let (follow_ups, following) = mpsc::unbounded_channel();
-        let parts = Parts { writer, reads, blobs, log, referee, follow_ups };
+        let parts = Parts { writer, reads, blobs, log, referee, inference, follow_ups };
         let shared = Shared::new(config, lock, &key, origin, parts);
         let shared = Arc::new(shared);
         let recovering = shared.clone();
@@ -143,6 +161,7 @@ impl Relay {
         tokio::spawn(tick(shared.clone()));
         tokio::spawn(sweep(shared.clone()));
         tokio::spawn(follow(shared.clone()));
+        tokio::spawn(crate::log::ask_witnesses(shared.clone()));
         // Tracked: once the relay has shut down, its address is free.
         shared.tracker.spawn(accept(listener, shared.clone()));
         tracing::info!(relay = %shared.relay, "the relay serves");
@@ -164,6 +183,16 @@ impl RelayHandle {
     /// The relay's key.
     pub fn key(&self) -> PublicKey {
         self.shared.relay
+    }
+
+    /// Installs a model file, as `grid-relay model add` does.
+    pub async fn add_model(&self, file: &Path, name: &str) -> Result<ModelRow, RelayError> {
+        let shared = self.shared.clone();
+        let (file, name) = (file.to_owned(), name.to_owned());
+        let adding = move || operator::add_model(&shared.config.data_dir, &file, &name);
+        tokio::task::spawn_blocking(adding)
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// Adds an owner with this budget in fuel; gives back the owner's key.

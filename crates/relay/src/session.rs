@@ -3,7 +3,7 @@
 use crate::core::rejected;
 use crate::outbox::{Close, Out, Outbox};
 use crate::receipt::Claim;
-use crate::socket::{End, WRITE_TIMEOUT, failed, received};
+use crate::socket::{End, WRITE_TIMEOUT, abilities, failed, received};
 use crate::state::{Shared, unix_ms};
 use crate::store::{Accept, Entry, Write, rows};
 use crate::writer::{Request, Then};
@@ -30,8 +30,8 @@ pub(crate) struct Session {
     node: PublicKey,
     number: u64,
     outbox: Arc<Outbox>,
-    /// Can it run the tasks there are?
-    able: bool,
+    /// Does it run task modules?
+    modules: bool,
     allowance: Allowance,
     bad_results: u32,
     heard: Instant,
@@ -44,7 +44,7 @@ impl Session {
         node: PublicKey,
         number: u64,
         outbox: Arc<Outbox>,
-        able: bool,
+        modules: bool,
     ) -> Self {
         let now = Instant::now();
         let allowance = Allowance::new(now);
@@ -53,7 +53,7 @@ impl Session {
             node,
             number,
             outbox,
-            able,
+            modules,
             allowance,
             bad_results: 0,
             heard: now,
@@ -184,6 +184,23 @@ impl Session {
             FromNode::GiveBack { lease, reason, .. } => {
                 self.give_back(lease, GiveBackReason::from_number(reason), "given_back");
             }
+            FromNode::Partial(partial) => {
+                if partial.text.len() > limits::MAX_PARTIAL {
+                    return Err(End::Refused(RefuseCode::Message));
+                }
+                let mut core = self.shared.core();
+                if core.is_current(self.node, self.number) {
+                    core.partial(self.node, &partial);
+                }
+            }
+            FromNode::Update(inference) => {
+                let abilities = abilities(self.modules, Some(inference))?;
+                let mut core = self.shared.core();
+                if core.is_current(self.node, self.number) {
+                    core.scheduler.able(self.node, abilities);
+                    self.shared.dispatch(&mut core);
+                }
+            }
             FromNode::Result(result) => return Box::pin(self.on_result(result)).await,
         }
         Ok(())
@@ -192,7 +209,7 @@ impl Session {
     fn on_ready(&self, slots: u8) {
         let mut core = self.shared.core();
         if core.is_current(self.node, self.number) {
-            core.scheduler.ready(self.node, if self.able { slots } else { 0 });
+            core.scheduler.ready(self.node, slots);
             self.shared.dispatch(&mut core);
         }
     }

@@ -16,10 +16,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use grid_protocol::entry::Member;
+use grid_protocol::infer::ARITHMETIC;
 use grid_protocol::{
-    Delegation, FromNode, Join, Package, PublicKey, RefuseCode, ToNode, VERSIONS, decode, encode,
-    join_bytes, limits,
+    Delegation, FromNode, Inference, Join, Package, PublicKey, RefuseCode, ToNode, VERSIONS,
+    decode, encode, join_bytes, limits,
 };
+use grid_scheduler::Abilities;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -230,7 +232,10 @@ async fn handshake(
     let FromNode::Join(join) = next(socket).await? else { return Err(MALFORMED) };
     verify(&join, shared, &nonce)?;
     let OnRecord { fuel, tasks, account } = on_record(&join, shared).await?;
-    let able = join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
+    let modules =
+        join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
+    let abilities = abilities(modules, join.inference)?;
+    let able = abilities.modules || abilities.inference;
     let member = able.then(|| member(shared, join.node, address, account));
 
     let outbox = Arc::new(Outbox::default());
@@ -245,13 +250,14 @@ async fn handshake(
         if core.votes.is_caught(&join.node) {
             return Err(End::Refused(RefuseCode::Caught));
         }
-        let joining = Joining { outbox, agent, fuel, tasks, holding: join.holding, member };
+        let joining =
+            Joining { outbox, agent, fuel, tasks, holding: join.holding, member, abilities };
         let joined = core.join(shared.now(), join.node, joining, &shared.metrics);
         shared.log_roster(&mut core);
         shared.dispatch(&mut core);
         joined
     };
-    let session = Session::new(shared.clone(), join.node, number, outbox, able);
+    let session = Session::new(shared.clone(), join.node, number, outbox, modules);
     let heartbeat_ms = shared.config.heartbeat.as_millis() as u32;
     let welcome = ToNode::Welcome { heartbeat_ms, standing, fuel, tasks };
     match send(socket, &welcome).await {
@@ -261,6 +267,15 @@ async fn handshake(
             Err(end)
         }
     }
+}
+
+/// What a node can do here, by what it says.
+pub(crate) fn abilities(modules: bool, inference: Option<Inference>) -> Result<Abilities, End> {
+    let Inference { arithmetics, models } = inference.unwrap_or_default();
+    if models.len() > limits::MAX_MODELS {
+        return Err(MALFORMED);
+    }
+    Ok(Abilities { modules, inference: arithmetics.contains(&ARITHMETIC), models })
 }
 
 async fn next(socket: &mut WebSocket) -> Result<FromNode, End> {

@@ -3,6 +3,7 @@
 use crate::Config;
 use crate::bodies::Bodies;
 use crate::core::{Core, random};
+use crate::inference::Inference;
 use crate::job::Job;
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -14,13 +15,14 @@ use grid_log::vrf::{Output, Prover};
 use grid_protocol::api::JobState;
 use grid_protocol::entry::DRAW_PROOF;
 use grid_protocol::{
-    Digest, JobId, LeaseId, LeaseOffer, LeaseToken, PublicKey, RejectCode, SigningKey, ToNode,
+    Digest, Files, JobId, LeaseId, LeaseOffer, LeaseToken, PublicKey, RejectCode, Side, SigningKey,
+    ToNode,
 };
 use grid_scheduler::trust::Draw;
-use grid_scheduler::{Lease, Settings, Submission};
+use grid_scheduler::{Lease, Settings, Submission, Task};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -32,6 +34,8 @@ const BODY_MEBIBYTES: usize = 512;
 const ADMISSIONS: usize = 2;
 /// Open streams of the status page.
 const LIVE_STREAMS: usize = 256;
+/// Calls of the OpenAI API that may be under way.
+const CALLS: usize = 512;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -44,6 +48,8 @@ pub(crate) struct Shared {
     /// Makes draws.
     prover: Prover,
     pub(crate) referee: Referee,
+    /// Runs inference, where this relay can.
+    pub(crate) inference: Option<Arc<dyn Inference>>,
     /// What follows from what was written, in order.
     pub(crate) follow_ups: mpsc::UnboundedSender<Request>,
     pub(crate) origin: String,
@@ -58,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) body_memory: Semaphore,
     pub(crate) admissions: Semaphore,
     pub(crate) live_streams: Semaphore,
+    /// Calls of the OpenAI API.
+    pub(crate) calls: Arc<Semaphore>,
     /// No new work is taken or given.
     pub(crate) stopping: AtomicBool,
     /// Everything that waits ends now.
@@ -78,6 +86,7 @@ pub(crate) struct Parts {
     pub(crate) blobs: Blobs,
     pub(crate) log: Log,
     pub(crate) referee: Referee,
+    pub(crate) inference: Option<Arc<dyn Inference>>,
     pub(crate) follow_ups: mpsc::UnboundedSender<Request>,
 }
 
@@ -89,7 +98,7 @@ impl Shared {
         origin: String,
         parts: Parts,
     ) -> Self {
-        let Parts { writer, reads, blobs, log, referee, follow_ups } = parts;
+        let Parts { writer, reads, blobs, log, referee, inference, follow_ups } = parts;
         let milliseconds = |duration: std::time::Duration| duration.as_millis() as u64;
         let settings = Settings {
             lease_ms: milliseconds(config.lease_deadline),
@@ -107,6 +116,7 @@ impl Shared {
             key: key.clone(),
             prover: Prover::from_seed(key.seed()),
             referee,
+            inference,
             follow_ups,
             origin,
             writer,
@@ -120,6 +130,7 @@ impl Shared {
             body_memory: Semaphore::new(BODY_MEBIBYTES),
             admissions: Semaphore::new(ADMISSIONS),
             live_streams: Semaphore::new(LIVE_STREAMS),
+            calls: Arc::new(Semaphore::new(CALLS)),
             stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             tracker: TaskTracker::new(),
@@ -177,7 +188,7 @@ impl Shared {
         // checked, or the referee's, is not held any more.
         loop {
             let decisions = core.dispatch(self.now(), &self.metrics);
-            self.log_skips(decisions.skips);
+            self.log_skips(core, decisions.skips);
             for job in decisions.out_of_budget {
                 let write = Write::EndJob { job, state: JobState::OutOfBudget, at_ms: unix_ms() };
                 self.follow_up(Request { write, then: Then::End(job) });
@@ -234,9 +245,10 @@ impl Shared {
             match (then, write, answer) {
                 (Then::Start(job), Write::SubmitJob(row), Ok(Outcome::Submitted)) => {
                     let tasks = row.tasks.len() as u32;
-                    core.votes.quorums.open_job(job.id, row.error_ppb, tasks);
+                    core.votes.quorums.open_job(job.id, row.runtime, row.error_ppb, tasks);
                     let submission = Submission {
                         job: job.id,
+                        needs: job.needs(),
                         tasks: (0..tasks).collect(),
                         open: Vec::new(),
                         fuel_limit: job.fuel_limit(),
@@ -259,6 +271,9 @@ impl Shared {
                 }
                 (Then::Settled(settlement), _, answer) => {
                     self.settled(&mut core, &settlement, answer);
+                }
+                (Then::Redrawn(task, seq), _, answer) => {
+                    self.redrawn(&mut core, task, seq, &answer);
                 }
                 (Then::Roster, write, answer) => self.roster_logged(&mut core, &write, &answer),
                 _ => {}
@@ -336,13 +351,42 @@ impl Shared {
             deadline_ms: self.config.lease_deadline.as_millis() as u32,
             module_bytes: job.module_bytes,
             input,
+            draft: self.draft(job, index).await,
         }))
+    }
+
+    /// What a task's first vote left on standard output, for whoever is to
+    /// check a generation. A check without it takes longer, no more.
+    async fn draft(&self, job: &Job, index: u32) -> Option<Vec<u8>> {
+        let seq = self.first_vote(job, index)?;
+        self.reads.run(move |db| Ok(claimed(db, seq))).await.ok().flatten()
+    }
+
+    /// The same, for the relay's own run. Blocks.
+    pub(crate) fn draft_blocking(&self, job: &Job, index: u32) -> Option<Vec<u8>> {
+        let seq = self.first_vote(job, index)?;
+        self.reads.run_blocking(|db| Ok(claimed(db, seq))).ok().flatten()
+    }
+
+    fn first_vote(&self, job: &Job, index: u32) -> Option<u64> {
+        let task = Task { job: job.id, index };
+        let core = self.core();
+        let votes = core.votes.quorums.votes(&task);
+        votes.first().filter(|_| job.generates()).map(|vote| vote.seq)
     }
 
     /// How many of a job's tasks are leased.
     pub(crate) fn leased(&self, job: JobId) -> u64 {
         self.core().scheduler.job_leased(job) as u64
     }
+}
+
+/// Standard output of the output list that came with a receipt, if it came with
+/// one.
+fn claimed(db: &rusqlite::Connection, seq: u64) -> Option<Vec<u8>> {
+    let output = rows::inline_output(db, seq).ok().flatten()?;
+    let files = Files::decode(Side::Output, &output).ok()?;
+    files.get("stdout").map(<[u8]>::to_vec)
 }
 
 /// What decisions take of a draw's output: its first half.

@@ -6,16 +6,41 @@ use crate::store::{Settle, Write};
 use crate::writer::{Request, Then};
 use grid_protocol::api::ReceiptInfo;
 use grid_protocol::{JobId, PublicKey};
-use grid_scheduler::Task;
-use grid_scheduler::trust::{Act, Draw, Quorums, Rules, Settlement, Vote, Voter};
+use grid_scheduler::trust::{Act, Draw, Excuses, Quorums, Rules, Settlement, Vote, Voter};
+use grid_scheduler::{Check, Skip, Task};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A vote on a task that is not settled.
 #[derive(Debug)]
 struct Ballot {
     info: ReceiptInfo,
-    candidates: Vec<(u32, PublicKey)>,
+    drawn: Drawn,
 }
+
+/// Whom a vote's draw names, on the roster of its entry or of the last one that
+/// had it made anew.
+#[derive(Debug)]
+struct Drawn {
+    candidates: Vec<(u32, PublicKey)>,
+    /// Of the roster.
+    version: u64,
+    /// Whom the log passes over.
+    excuses: Excuses,
+    /// How often it was looked for a checker again.
+    again: u32,
+}
+
+/// What to do where nobody whom a draw names checked.
+#[derive(Debug)]
+pub(crate) enum Again {
+    /// Ask them again.
+    Ask(Check),
+    /// Have this receipt's draw made anew: others are there now.
+    Redraw(u64),
+}
+
+/// Runs by the relay itself that may come to nothing, of one task.
+pub(crate) const REFEREE_TRIES: u32 = 5;
 
 /// Something to be done when its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +64,9 @@ pub(crate) struct Votes {
     catching: bool,
     waiting: Vec<Settlement>,
     settling: HashSet<Task>,
+    /// Tasks whose runs by the relay itself came to nothing: how often, and why
+    /// at last.
+    failed: HashMap<Task, (u32, String)>,
     later: BTreeSet<(u64, Task, Later)>,
 }
 
@@ -64,6 +92,7 @@ impl Votes {
             catching: false,
             waiting: Vec::new(),
             settling: HashSet::new(),
+            failed: HashMap::new(),
             later: BTreeSet::new(),
         }
     }
@@ -89,29 +118,84 @@ impl Votes {
         if let Voter::Node(node) = vote.voter {
             voters.push(node);
         }
-        let candidates = self.members.candidates(&vote.draw, &voters);
-        let ballot = Ballot { info, candidates };
+        let ballot = Ballot { info, drawn: self.draw(&vote.draw, &voters, 0) };
         self.ballots.entry(task.job).or_default().insert(vote.seq, ballot);
     }
 
-    /// Who may check, by the draw of this vote.
-    pub(crate) fn candidates(&self, task: Task, seq: u64) -> Vec<(u32, PublicKey)> {
-        let ballot = self.ballots.get(&task.job).and_then(|ballots| ballots.get(&seq));
-        ballot.map(|ballot| ballot.candidates.clone()).unwrap_or_default()
+    fn draw(&self, draw: &Draw, voters: &[PublicKey], again: u32) -> Drawn {
+        Drawn {
+            candidates: self.members.candidates(draw, voters),
+            version: self.members.version(),
+            excuses: Excuses::default(),
+            again,
+        }
     }
 
-    /// The last vote on a task, and who may check by its draw.
-    pub(crate) fn last_draw(&self, task: Task) -> Option<(u64, Vec<(u32, PublicKey)>)> {
-        let seq = self.quorums.votes(&task).last()?.seq;
-        Some((seq, self.candidates(task, seq)))
+    /// The check that the draw of this vote asks for. Who was caught can't be
+    /// asked.
+    pub(crate) fn check(&self, task: Task, seq: u64) -> Option<Check> {
+        let drawn = &self.ballots.get(&task.job)?.get(&seq)?.drawn;
+        let (mut candidates, excuses) = (drawn.candidates.clone(), &drawn.excuses);
+        candidates.retain(|(_, node)| !self.is_caught(node));
+        let together = candidates.iter().all(|(place, node)| excuses.covers(*place, node));
+        Some(Check { task, seq, candidates, together })
     }
 
-    /// The same, drawn again from who is there now: for a relay without
-    /// referee.
-    pub(crate) fn draw_again(&self, task: Task) -> Option<(u64, Vec<(u32, PublicKey)>)> {
+    /// The same for the last vote on a task.
+    pub(crate) fn last_check(&self, task: Task) -> Option<Check> {
+        self.check(task, self.quorums.votes(&task).last()?.seq)
+    }
+
+    /// For a relay without referee: nobody whom the last draw names was to be
+    /// had. `online` tells who is there.
+    pub(crate) fn again(
+        &mut self,
+        task: Task,
+        online: impl Fn(&PublicKey) -> bool,
+    ) -> Option<Again> {
+        let check = self.last_check(task)?;
+        let (seq, draw, voters) = self.open_draw(task)?;
+        let drawn = &mut self.ballots.get_mut(&task.job)?.get_mut(&seq)?.drawn;
+        drawn.again = drawn.again.saturating_add(1);
+        let others = drawn.version != self.members.version() && check.together;
+        let new = if others { self.members.candidates(&draw, &voters) } else { Vec::new() };
+        let there = new.iter().any(|(_, node)| online(node) && !self.is_caught(node));
+        Some(if there { Again::Redraw(seq) } else { Again::Ask(check) })
+    }
+
+    /// How often a checker was looked for again.
+    pub(crate) fn times_again(&self, task: Task) -> u32 {
+        let seq = self.quorums.votes(&task).last().map(|vote| vote.seq);
+        let ballot = seq.and_then(|seq| self.ballots.get(&task.job)?.get(&seq));
+        ballot.map_or(0, |ballot| ballot.drawn.again)
+    }
+
+    fn open_draw(&self, task: Task) -> Option<(u64, Draw, Vec<PublicKey>)> {
         let votes = self.quorums.votes(&task);
         let Vote { seq, draw, .. } = *votes.last()?;
-        Some((seq, self.members.candidates(&draw, &voters(votes))))
+        Some((seq, draw, voters(votes)))
+    }
+
+    /// A Redrawn entry was written. Votes since then have draws of their own.
+    pub(crate) fn redrawn(&mut self, task: Task, seq: u64) {
+        let Some((last, draw, voters)) = self.open_draw(task).filter(|(last, ..)| *last == seq)
+        else {
+            return;
+        };
+        let again = self.times_again(task);
+        let drawn = self.draw(&draw, &voters, again);
+        let ballot = self.ballots.get_mut(&task.job).and_then(|ballots| ballots.get_mut(&last));
+        if let Some(ballot) = ballot {
+            ballot.drawn = drawn;
+        }
+    }
+
+    /// The log passes over a node that was drawn.
+    pub(crate) fn excuse(&mut self, task: Task, skip: &Skip) {
+        let ballots = self.ballots.get_mut(&task.job);
+        if let Some(ballot) = ballots.and_then(|ballots| ballots.get_mut(&skip.seq)) {
+            ballot.drawn.excuses.add(skip.place, skip.node, skip.why);
+        }
     }
 
     /// Fuel of an open task's votes, by task.
@@ -179,6 +263,7 @@ impl Votes {
     /// It is not on its way any more.
     fn over(&mut self, settlement: &Settlement) {
         self.settling.remove(&settlement.task);
+        self.failed.remove(&settlement.task);
         if self.catches(settlement) {
             self.catching = false;
         }
@@ -219,17 +304,34 @@ impl Votes {
         }
     }
 
-    /// Votes of a node on tasks that are not settled. O(n).
-    pub(crate) fn open_of(&self, node: &PublicKey) -> u64 {
-        let ballots = self.ballots.values().flat_map(HashMap::values);
-        ballots.filter(|ballot| ballot.info.node == *node).count() as u64
-    }
-
     pub(crate) fn end_job(&mut self, job: JobId) {
         self.quorums.end_job(job);
+        self.failed.retain(|task, _| task.job != job);
         self.ballots.remove(&job);
         self.waiting.retain(|settlement| settlement.task.job != job);
         self.settling.retain(|task| task.job != job);
+    }
+
+    /// A run by the relay itself came to nothing. Gives back how often by now.
+    pub(crate) fn referee_failed(&mut self, task: Task, why: String) -> u32 {
+        let failed = self.failed.entry(task).or_default();
+        *failed = (failed.0.saturating_add(1), why);
+        failed.0
+    }
+
+    /// May the relay run this task, after what came of it so far?
+    pub(crate) fn may_referee(&self, task: Task) -> bool {
+        self.failed.get(&task).is_none_or(|(times, _)| *times < REFEREE_TRIES)
+    }
+
+    /// What the job's owner should know of tasks that wait for nodes only.
+    pub(crate) fn note(&self, job: JobId) -> Option<String> {
+        let given_up = self.failed.iter().filter(|(task, (times, _))| {
+            task.job == job && *times >= REFEREE_TRIES && !self.quorums.votes(task).is_empty()
+        });
+        let (task, (_, why)) = given_up.min_by_key(|(task, _)| **task)?;
+        let index = task.index;
+        Some(format!("task {index} waits for other nodes: the relay can't run it itself: {why}"))
     }
 
     pub(crate) fn later(&mut self, at: u64, task: Task, what: Later) {

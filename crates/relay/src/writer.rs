@@ -47,6 +47,8 @@ pub(crate) enum Then {
     Settled(Box<Settlement>),
     /// Those who came can be drawn, those who left can't.
     Roster,
+    /// The draw of the task's vote with this entry is made anew.
+    Redrawn(Task, u64),
 }
 
 /// The write could not be made, and never will be: see the log.
@@ -243,6 +245,8 @@ fn name(write: &Write) -> &'static str {
         Write::RevokeKey { .. } => "revoke_key",
         Write::LinkAccount { .. } => "link_account",
         Write::PutModule { .. } => "put_module",
+        Write::PutModel(_) => "put_model",
+        Write::RemoveModel { .. } => "remove_model",
         Write::PutInput { .. } => "put_input",
         Write::SubmitJob(_) => "submit_job",
         Write::EndJob { .. } => "end_job",

@@ -457,13 +457,10 @@ async fn the_public_sees_the_network() {
 
     let page = get("/").await;
     let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
-    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
+    assert!(policy.starts_with("default-src 'none'"));
+    assert!(!policy.contains("'unsafe-"), "inline code or eval: {policy}");
     assert_eq!(page.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-    let html = page.text().await.unwrap();
-    for part in ["/status.js", "/style.css"] {
-        assert!(html.contains(part.trim_start_matches('/')), "{part} is not in the page");
-        assert_eq!(get(part).await.status(), 200);
-    }
+    assert!(page.text().await.unwrap().contains("<title>Grid"));
     assert_eq!(get("/healthz").await.status(), 200);
     let metrics = get("/metrics").await.text().await.unwrap();
     for name in ["grid_commit_seconds_bucket", "grid_lease_seconds_sum", "grid_tasks{"] {

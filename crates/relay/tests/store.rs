@@ -6,8 +6,8 @@ use bytes::Bytes;
 use grid_protocol::api::{JobState, ModuleInfo};
 use grid_protocol::entry::{MAX_ROSTER, Member, Unanswered};
 use grid_protocol::{
-    Delegation, Digest, ExitReason, Files, JobId, LeaseId, PublicKey, Receipt, ReceiptBody, Side,
-    SigningKey,
+    Delegation, Digest, ExitReason, Files, JobId, LeaseId, PublicKey, Receipt, ReceiptBody,
+    Runtime, Side, SigningKey,
 };
 use grid_relay::store::{
     Accept, Blobs, CheckReport, Entry, NewBody, NewJobRow, NewTaskRow, Outcome, OwnerId, Refusal,
@@ -108,6 +108,7 @@ fn submit(job: u8, tasks: u8) -> Write {
     let task = NewTaskRow { name: "t".into(), input: body.digest, input_bytes: body.size };
     let template = format!(r#"{{"module":"{}","fuel":100,"tasks":[]}}"#, Digest::ZERO);
     Write::SubmitJob(Box::new(NewJobRow {
+        runtime: Runtime::Wasm,
         id: job_id(job),
         owner: OwnerId(1),
         created_ms: 2,

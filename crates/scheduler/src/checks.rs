@@ -3,20 +3,28 @@
 
 use crate::Why;
 use crate::job::{Asked, Checking, LOOK, Stage};
+use crate::lanes::Lane;
 use crate::scheduler::{Scheduler, Standing};
 use crate::types::{Check, Grant, Skip, Task};
 use grid_protocol::entry::Unanswered;
 use grid_protocol::{LeaseId, PublicKey};
-use std::collections::VecDeque;
+
+/// Nodes of one draw that are asked one after the other. When so many were
+/// passed over, those that are left are asked together: however crowded the
+/// network, a draw costs the log a few entries.
+const PASSES: usize = 3;
+/// Nodes that are asked together have so many times as long to answer.
+const TOGETHER: u64 = 6;
 
 impl Scheduler {
     /// A task that has votes wants another. The first candidate that is there
     /// gets it before anything else, once it has a free slot; what keeps a
     /// candidate from it comes out as a skip.
     pub fn check(&mut self, now: u64, check: Check) {
-        let Check { task, seq, candidates } = check;
-        let (candidates, passed) = (VecDeque::from(candidates), Vec::new());
-        let checking = Checking { seq, candidates, passed, asked: Asked::Nobody };
+        let Check { task, seq, candidates, together } = check;
+        let crowd = candidates.last().filter(|_| together).map(|(place, _)| *place);
+        let checking =
+            Checking { seq, candidates, passed: Vec::new(), crowd, asked: Asked::Nobody };
         if self.set_stage(task, Stage::Check(checking)) {
             self.ask_next(now, task);
         }
@@ -33,31 +41,92 @@ impl Scheduler {
         true
     }
 
-    /// Reserves a check for the next candidate that is there.
+    /// Reserves a check for the next candidate that is there, or for all that
+    /// are left.
     fn ask_next(&mut self, now: u64, task: Task) {
         loop {
+            let caught = &self.caught;
             let Some(job) = self.jobs.get_mut(&task.job) else { return };
-            let affordable = job.affordable();
+            let (affordable, needs) = (job.affordable(), job.needs);
             let Some(checking) = job.checking(task.index) else { return };
             checking.asked = Asked::Nobody;
-            let next = if affordable { checking.candidates.pop_front() } else { None };
-            let Some((place, node)) = next else { return self.ask_referee(task) };
-            let before = checking.passed.iter().find(|(passed, _)| *passed == node);
-            if let Some((_, why)) = before {
-                let skip = Skip { seq: checking.seq, place, node, why: *why };
-                self.skips.push(skip);
-                continue;
+            if !affordable {
+                return self.ask_referee(task);
             }
-            match self.nodes.get_mut(&node).filter(|node| node.online) {
-                Some(there) => {
+            // The log itself says that they are shut out.
+            checking.candidates.retain(|(_, node)| !caught.contains(node));
+            let passed = |node| checking.passed.iter().any(|(passed, _)| passed == node);
+            let in_turn = checking.crowd.is_none() && checking.passed.len() < PASSES;
+            let next = checking.candidates.iter().find(|(_, node)| !passed(node)).copied();
+            let Some((place, node)) = next.filter(|_| in_turn) else {
+                return self.ask_together(now, task);
+            };
+            let there = self.nodes.get(&node).filter(|node| node.online);
+            match there.map(|node| node.abilities.meet(needs)) {
+                Some(true) => {
                     let until = now + self.settings.answer_ms;
-                    checking.asked = Asked::Reserved { place, node, until };
-                    there.checks.push_back(task);
-                    self.answers.insert((until, task));
-                    return self.requeue(node);
+                    return self.reserve(task, vec![(place, node)], false, until);
                 }
+                Some(false) => self.pass_over(task, place, node, Unanswered::Unable),
                 None => self.pass_over(task, place, node, Unanswered::Absent),
             }
+        }
+    }
+
+    /// Reserves it for whoever is left and has a free slot first.
+    fn ask_together(&mut self, now: u64, task: Task) {
+        let nodes = &self.nodes;
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        let needs = job.needs;
+        let Some(checking) = job.checking(task.index) else { return };
+        let failed = |node: &PublicKey| {
+            let passed = checking.passed.iter().find(|(passed, _)| passed == node);
+            passed.is_some_and(|(_, why)| matches!(why, Unanswered::Silent | Unanswered::Unable))
+        };
+        let there = |node: &PublicKey| {
+            nodes.get(node).is_some_and(|node| node.online && node.abilities.meet(needs))
+        };
+        let left = checking.candidates.iter().filter(|(_, node)| there(node) && !failed(node));
+        let left: Vec<_> = left.copied().collect();
+        if left.is_empty() {
+            return self.give_up(task);
+        }
+        let until = now + TOGETHER * self.settings.answer_ms;
+        self.reserve(task, left, true, until);
+    }
+
+    fn reserve(&mut self, task: Task, nodes: Vec<(u32, PublicKey)>, together: bool, until: u64) {
+        self.answers.insert((until, task));
+        for (_, key) in &nodes {
+            if let Some(node) = self.nodes.get_mut(key) {
+                node.checks.push_back(task);
+            }
+            self.requeue(*key);
+        }
+        let checking = self.jobs.get_mut(&task.job).and_then(|job| job.checking(task.index));
+        if let Some(checking) = checking {
+            checking.asked = Asked::Reserved { nodes, together, until };
+        }
+    }
+
+    /// Nobody whom the draw names checks.
+    fn give_up(&mut self, task: Task) {
+        self.excuse(task, u32::MAX);
+        self.ask_referee(task);
+    }
+
+    /// The log is to excuse every candidate before this place.
+    fn excuse(&mut self, task: Task, before: u32) {
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        let Some(checking) = job.checking(task.index) else { return };
+        let unexcused = checking.candidates.iter().rev().find(|(place, node)| {
+            let passed = checking.passed.iter().any(|(passed, _)| passed == node);
+            *place < before && !passed && checking.crowd < Some(*place)
+        });
+        if let Some((place, node)) = unexcused.copied() {
+            checking.crowd = Some(place);
+            let why = Unanswered::Crowded;
+            self.skips.push(Skip { task, seq: checking.seq, place, node, why });
         }
     }
 
@@ -76,38 +145,60 @@ impl Scheduler {
     }
 
     fn pass_over(&mut self, task: Task, place: u32, node: PublicKey, why: Unanswered) {
+        if self.caught.contains(&node) {
+            return;
+        }
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         let Some(checking) = job.checking(task.index) else { return };
+        checking.passed.retain(|(passed, _)| *passed != node);
         checking.passed.push((node, why));
-        self.skips.push(Skip { seq: checking.seq, place, node, why });
+        self.skips.push(Skip { task, seq: checking.seq, place, node, why });
     }
 
     /// Nobody is waited for any more.
     pub(crate) fn unreserve(&mut self, task: Task, asked: Asked) {
-        if let Asked::Reserved { node, until, .. } = asked {
-            self.answers.remove(&(until, task));
-            if let Some(reserved) = self.nodes.get_mut(&node) {
+        let Asked::Reserved { nodes, until, .. } = asked else { return };
+        self.answers.remove(&(until, task));
+        for (_, key) in nodes {
+            if let Some(reserved) = self.nodes.get_mut(&key) {
                 reserved.checks.retain(|check| *check != task);
-                self.requeue(node);
+                self.requeue(key);
             }
         }
     }
 
-    /// The node for which the check was reserved, and the place in the draw,
-    /// which is given up.
-    fn reserved(&mut self, task: Task) -> Option<(u32, PublicKey)> {
+    /// The nodes for which the check was reserved, which is given up; and were
+    /// they asked together?
+    fn reserved(&mut self, task: Task) -> Option<(Vec<(u32, PublicKey)>, bool)> {
         let checking = self.jobs.get_mut(&task.job)?.checking(task.index)?;
-        let Asked::Reserved { place, node, .. } = checking.asked else { return None };
         let asked = std::mem::replace(&mut checking.asked, Asked::Nobody);
+        let Asked::Reserved { nodes, together, .. } = &asked else {
+            checking.asked = asked;
+            return None;
+        };
+        let reserved = (nodes.clone(), *together);
         self.unreserve(task, asked);
-        Some((place, node))
+        Some(reserved)
     }
 
-    /// The node for which a check was reserved left.
-    pub(crate) fn pass_over_absent(&mut self, now: u64, task: Task) {
-        if let Some((place, node)) = self.reserved(task) {
-            self.pass_over(task, place, node, Unanswered::Absent);
-            self.ask_next(now, task);
+    /// A node for which a check was reserved left.
+    pub(crate) fn pass_over_absent(&mut self, now: u64, task: Task, left: PublicKey) {
+        let checking = self.jobs.get_mut(&task.job).and_then(|job| job.checking(task.index));
+        let asked = checking.map(|checking| &mut checking.asked);
+        let Some(Asked::Reserved { nodes, together, .. }) = asked else { return };
+        let others = nodes.iter().any(|(_, node)| *node != left);
+        if *together && others {
+            return nodes.retain(|(_, node)| *node != left);
+        }
+        match self.reserved(task) {
+            Some((_, true)) => self.give_up(task),
+            Some((nodes, false)) => {
+                for (place, node) in nodes {
+                    self.pass_over(task, place, node, Unanswered::Absent);
+                }
+                self.ask_next(now, task);
+            }
+            None => {}
         }
     }
 
@@ -134,8 +225,11 @@ impl Scheduler {
     pub(crate) fn pass_over_late(&mut self, now: u64) {
         while let Some((_, task)) = self.answers.first().filter(|(at, _)| *at <= now).copied() {
             match self.reserved(task) {
-                Some((place, node)) => {
-                    self.pass_over(task, place, node, Unanswered::Busy);
+                Some((_, true)) => self.give_up(task),
+                Some((nodes, false)) => {
+                    for (place, node) in nodes {
+                        self.pass_over(task, place, node, Unanswered::Busy);
+                    }
                     self.ask_next(now, task);
                 }
                 None => {
@@ -192,7 +286,8 @@ impl Scheduler {
                 self.called.remove(&key);
                 continue;
             };
-            let Some((place, node)) = self.reserved(task) else {
+            let nodes = self.reserved(task).map(|(nodes, _)| nodes).unwrap_or_default();
+            let Some((place, _)) = nodes.into_iter().find(|(_, node)| *node == key) else {
                 self.called.remove(&key);
                 continue;
             };
@@ -205,7 +300,8 @@ impl Scheduler {
             if let Some(checking) = job.checking(task.index) {
                 checking.asked = Asked::Leased(lease);
             }
-            grants.push(self.grant(now, lease, node, task, Some(place)));
+            self.excuse(task, place);
+            grants.push(self.grant(now, lease, key, task, Some(place)));
         }
     }
 
@@ -226,8 +322,10 @@ impl Scheduler {
             if job.leases_of(task.index).len() != 1 || job.open(task.index).is_some() {
                 continue;
             }
-            let free = self.runnable.is_empty() && job.may_repeat();
-            let others = self.idle.iter().take(LOOK).map(|(_, key)| *key);
+            let lane = Lane::of(job.needs);
+            let queue = if lane == Lane::Modules { &self.runnable } else { &self.inferable };
+            let free = queue.is_empty() && job.may_repeat();
+            let others = self.idle.iter(lane).take(LOOK).copied();
             let mut others = others.filter(|key| *key != holder);
             let other = others.find(|key| !self.avoids(now, task.job, key));
             drop(others);

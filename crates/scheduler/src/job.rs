@@ -3,6 +3,7 @@
 use crate::Submission;
 use crate::times::Times;
 use crate::turns::Turns;
+use crate::types::Needs;
 use grid_protocol::entry::Unanswered;
 use grid_protocol::{LeaseId, PublicKey};
 use std::collections::{HashMap, VecDeque};
@@ -52,20 +53,23 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Checking {
     pub(crate) seq: u64,
-    /// Places of the draw that are still to be asked.
-    pub(crate) candidates: VecDeque<(u32, PublicKey)>,
-    /// Who was passed over; its other places are, too.
+    /// Nodes of the draw, each at its first place, in order.
+    pub(crate) candidates: Vec<(u32, PublicKey)>,
+    /// Who was passed over, and why at last.
     pub(crate) passed: Vec<(PublicKey, Unanswered)>,
+    /// The log excuses everybody up to this place.
+    pub(crate) crowd: Option<u32>,
     pub(crate) asked: Asked,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     Nobody,
-    /// Its next free slot is for this task, if it has one in time.
+    /// The next free slot of any of these is for this task, if there is one in
+    /// time: of the one whose turn it is, or of all that are left, `together`.
     Reserved {
-        place: u32,
-        node: PublicKey,
+        nodes: Vec<(u32, PublicKey)>,
+        together: bool,
         until: u64,
     },
     Leased(LeaseId),
@@ -73,6 +77,7 @@ pub(crate) enum Asked {
 
 #[derive(Debug)]
 pub(crate) struct Job {
+    pub(crate) needs: Needs,
     pub(crate) fuel_limit: u64,
     pub(crate) budget: u64,
     pub(crate) spent: u64,
@@ -110,6 +115,7 @@ impl Job {
         let open: HashMap<_, _> =
             open.map(|(index, fuel)| (index, Open { fuel, stage: Stage::Held })).collect();
         Self {
+            needs: submission.needs,
             fuel_limit: submission.fuel_limit,
             budget: submission.budget,
             spent: submission.spent,

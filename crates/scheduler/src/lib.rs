@@ -10,6 +10,7 @@
 //!   open: it has votes, or is the referee's;
 //! - `spent + fuel of open votes + leases * fuel limit` never exceeds a job's
 //!   budget while a lease stands;
+//! - a lease goes to a node that can do what its job needs;
 //! - a node never holds more leases than it announced slots, nor more than
 //!   [`grid_protocol::limits::MAX_SLOTS`];
 //! - a check goes to the first candidate of its draw for whose predecessors
@@ -19,6 +20,7 @@
 
 mod checks;
 mod job;
+mod lanes;
 mod lease;
 mod returns;
 mod scheduler;
@@ -31,4 +33,6 @@ mod types;
 
 pub use lease::{Lease, LeaseError, Over, Why};
 pub use scheduler::Scheduler;
-pub use types::{Check, Decisions, Grant, Joined, Settings, Skip, Submission, Task, Totals};
+pub use types::{
+    Abilities, Check, Decisions, Grant, Joined, Needs, Settings, Skip, Submission, Task, Totals,
+};

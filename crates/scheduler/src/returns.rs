@@ -2,7 +2,7 @@
 
 use crate::job::{MAX_AVOID, Stage};
 use crate::scheduler::{Scheduler, Standing};
-use crate::types::Task;
+use crate::types::{Needs, Task};
 use crate::{Over, Why};
 use grid_protocol::{LeaseId, PublicKey};
 
@@ -66,7 +66,11 @@ impl Scheduler {
         }
         let there = |key: &&PublicKey| self.nodes.get(*key).is_some_and(|node| node.online);
         let refused_by = tries.avoid.iter().filter(there).count();
-        let until = if refused_by < self.online && tries.avoid.len() <= MAX_AVOID {
+        let online = match job.needs {
+            Needs::Modules => self.able.modules,
+            Needs::Model(_) => self.able.inference,
+        };
+        let until = if refused_by < online && tries.avoid.len() <= MAX_AVOID {
             tries.turn = Some(job.returned.push(task.index));
             now + self.settings.avoid_ms
         } else {

@@ -1,12 +1,15 @@
 //! The scheduler itself: jobs, nodes and leases.
 
 use crate::job::{Asked, Job, LOOK, Stage};
+use crate::lanes::{Idle, Lane, Online, Tickets};
 use crate::lease::{Lease, LeaseError, Over, Why};
 use crate::returns::Fate;
 use crate::turns::Turns;
-use crate::types::{Decisions, Joined, Settings, Skip, Submission, Task, Totals};
+use crate::types::{
+    Abilities, Decisions, Grant, Joined, Needs, Settings, Skip, Submission, Task, Totals,
+};
 use grid_protocol::{GiveBackReason, JobId, LeaseId, PublicKey, limits};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 #[derive(Debug, Default)]
 pub(crate) struct Node {
@@ -14,8 +17,9 @@ pub(crate) struct Node {
     pub(crate) slots: u8,
     /// At most [`limits::MAX_SLOTS`].
     pub(crate) held: Vec<LeaseId>,
-    /// Its ticket among the nodes with free slots.
-    pub(crate) turn: Option<u64>,
+    pub(crate) abilities: Abilities,
+    /// Its tickets among the nodes with free slots.
+    pub(crate) tickets: Tickets,
     /// Checks that its next free slots are for.
     pub(crate) checks: VecDeque<Task>,
 }
@@ -45,11 +49,16 @@ pub struct Scheduler {
     pub(crate) settings: Settings,
     pub(crate) jobs: HashMap<JobId, Job>,
     pub(crate) nodes: HashMap<PublicKey, Node>,
+    /// Nodes that were shut out.
+    pub(crate) caught: HashSet<PublicKey>,
     pub(crate) leases: HashMap<LeaseId, Standing>,
     /// Jobs that have something to lease; each in turn, so that jobs share.
     pub(crate) runnable: Turns<JobId>,
-    /// Nodes with free slots, the one that waits longest first.
-    pub(crate) idle: Turns<PublicKey>,
+    /// The same of jobs that infer.
+    pub(crate) inferable: Turns<JobId>,
+    /// Which of the two goes first the next time.
+    inference_first: bool,
+    pub(crate) idle: Idle,
     /// Nodes with free slots for which checks are reserved.
     pub(crate) called: BTreeSet<PublicKey>,
     /// Jobs with nothing to lease and results that are only held.
@@ -68,6 +77,7 @@ pub struct Scheduler {
     pub(crate) referee: Vec<Task>,
     pub(crate) over: Vec<Over>,
     pub(crate) online: usize,
+    pub(crate) able: Online,
     pub(crate) waiting: usize,
     pub(crate) leased: usize,
     pub(crate) open: usize,
@@ -98,7 +108,7 @@ impl Scheduler {
     pub fn end_job(&mut self, id: JobId) -> Vec<Over> {
         let Some(job) = self.jobs.remove(&id) else { return Vec::new() };
         if let Some(turn) = job.turn {
-            self.runnable.remove(turn);
+            self.waiting_for(job.needs).remove(turn);
         }
         self.trailing.remove(&id);
         self.waiting -= job.waiting();
@@ -110,7 +120,7 @@ impl Scheduler {
         }
         for (index, open) in job.opened() {
             if let Stage::Check(checking) = &open.stage {
-                self.unreserve(Task { job: id, index }, checking.asked);
+                self.unreserve(Task { job: id, index }, checking.asked.clone());
             }
         }
         let mut over = Vec::new();
@@ -127,10 +137,14 @@ impl Scheduler {
     /// slot until it says so.
     pub fn join(&mut self, now: u64, key: PublicKey, holding: &[LeaseId]) -> Joined {
         let node = self.nodes.entry(key).or_default();
-        self.online += usize::from(!node.online);
+        let (came, abilities) = (!node.online, node.abilities.clone());
         node.online = true;
         node.slots = 0;
         let held = node.held.clone();
+        if came {
+            self.online += 1;
+            self.count_online(&abilities, true);
+        }
         self.requeue(key);
         let mut joined = Joined::default();
         for lease in holding.iter().take(4 * usize::from(limits::MAX_SLOTS)) {
@@ -169,6 +183,8 @@ impl Scheduler {
         node.online = false;
         self.online -= 1;
         let (checks, held) = (std::mem::take(&mut node.checks), node.held.clone());
+        let abilities = node.abilities.clone();
+        self.count_online(&abilities, false);
         self.requeue(key);
         if held.is_empty() {
             self.nodes.remove(&key);
@@ -177,12 +193,14 @@ impl Scheduler {
             self.set_deadline(lease, now + self.settings.grace_ms);
         }
         for task in checks {
-            self.pass_over_absent(now, task);
+            self.pass_over_absent(now, task, key);
         }
     }
 
-    /// A node was caught: its leases are over, and it is gone.
+    /// A node was caught: its leases are over, and it is gone. No check is asked
+    /// of it any more, and none of that is a skip: the log says why.
     pub fn shut_out(&mut self, now: u64, key: PublicKey) -> Vec<Over> {
+        self.caught.insert(key);
         self.vanish(now, key);
         let held = self.nodes.get(&key).map(|node| node.held.clone()).unwrap_or_default();
         held.into_iter().filter_map(|id| self.lose(now, id, Why::Caught, Fate::Again)).collect()
@@ -230,7 +248,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id) else { return Vec::new() };
         job.times.add(now.saturating_sub(standing.since));
         job.tries.remove(&index);
-        let before = job.checking(index).map(|checking| checking.asked);
+        let before = job.checking(index).map(|checking| checking.asked.clone());
         self.open += usize::from(job.open_with(index, fuel, Stage::Held));
         let others = job.leases_of(index).to_vec();
         self.unreserve(lease.task, before.unwrap_or(Asked::Nobody));
@@ -333,21 +351,14 @@ impl Scheduler {
     pub fn dispatch(&mut self, now: u64, mut new_lease: impl FnMut() -> LeaseId) -> Decisions {
         let mut grants = Vec::new();
         self.grant_checks(now, &mut new_lease, &mut grants);
-        let mut aside = Vec::new();
-        while !self.runnable.is_empty() && aside.len() < LOOK {
-            let Some(key) = self.idle.pop() else { break };
-            if let Some(node) = self.nodes.get_mut(&key) {
-                node.turn = None;
-            }
-            let Some(task) = self.pick(now, &key) else {
-                aside.push(key);
-                continue;
-            };
-            self.waiting -= 1;
-            grants.push(self.grant(now, new_lease(), key, task, None));
+        // Nodes that can do both do both.
+        self.inference_first = !self.inference_first;
+        if self.inference_first {
+            self.grant_inference(now, &mut new_lease, &mut grants);
         }
-        for key in aside {
-            self.requeue(key);
+        self.grant_modules(now, &mut new_lease, &mut grants);
+        if !self.inference_first {
+            self.grant_inference(now, &mut new_lease, &mut grants);
         }
         self.grant_seconds(now, &mut new_lease, &mut grants);
         let mut tails = Vec::new();
@@ -428,6 +439,31 @@ impl Scheduler {
         }
     }
 
+    /// Nodes that run modules get tasks, the one that waits longest first.
+    fn grant_modules(
+        &mut self,
+        now: u64,
+        new_lease: &mut impl FnMut() -> LeaseId,
+        grants: &mut Vec<Grant>,
+    ) {
+        let mut aside = Vec::new();
+        while !self.runnable.is_empty() && aside.len() < LOOK {
+            let Some(key) = self.idle.iter(Lane::Modules).next().copied() else { break };
+            if let Some(node) = self.nodes.get_mut(&key) {
+                self.idle.remove(std::mem::take(&mut node.tickets));
+            }
+            let Some(task) = self.pick(now, &key) else {
+                aside.push(key);
+                continue;
+            };
+            self.waiting -= 1;
+            grants.push(self.grant(now, new_lease(), key, task, None));
+        }
+        for key in aside {
+            self.requeue(key);
+        }
+    }
+
     /// A task for this node from the jobs whose turn it is.
     fn pick(&mut self, now: u64, node: &PublicKey) -> Option<Task> {
         for _ in 0..LOOK.min(self.runnable.len()) {
@@ -450,7 +486,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get(&job) else { return false };
         let there = |key: &&PublicKey| self.nodes.get(*key).is_some_and(|node| node.online);
         job.failed(now).any(|failed| failed == node)
-            && job.failed(now).filter(there).count() < self.online
+            && job.failed(now).filter(there).count() < self.online_for(job.needs)
     }
 
     /// Ends a lease; the caller says what becomes of the task.
@@ -488,10 +524,14 @@ impl Scheduler {
     /// Puts a job among the runnable ones, or out of them, as it stands.
     pub(crate) fn relist(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        let queue = match job.needs {
+            Needs::Modules => &mut self.runnable,
+            Needs::Model(_) => &mut self.inferable,
+        };
         match (job.runnable(), job.turn) {
-            (true, None) => job.turn = Some(self.runnable.push(id)),
+            (true, None) => job.turn = Some(queue.push(id)),
             (false, Some(turn)) => {
-                self.runnable.remove(turn);
+                queue.remove(turn);
                 job.turn = None;
             }
             _ => {}
@@ -511,12 +551,9 @@ impl Scheduler {
     pub(crate) fn requeue(&mut self, key: PublicKey) {
         let Some(node) = self.nodes.get_mut(&key) else { return };
         let free = node.is_free();
-        match (free, node.turn) {
-            (true, None) => node.turn = Some(self.idle.push(key)),
-            (false, Some(turn)) => {
-                self.idle.remove(turn);
-                node.turn = None;
-            }
+        match (free, node.tickets.is_empty()) {
+            (true, true) => node.tickets = self.idle.push(key, &node.abilities),
+            (false, false) => self.idle.remove(std::mem::take(&mut node.tickets)),
             _ => {}
         }
         if free && !node.checks.is_empty() {

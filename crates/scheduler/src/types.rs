@@ -2,7 +2,7 @@
 
 use crate::lease::Over;
 use grid_protocol::entry::Unanswered;
-use grid_protocol::{JobId, LeaseId, PublicKey};
+use grid_protocol::{Digest, JobId, LeaseId, PublicKey};
 
 /// A task: its job, and its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +30,8 @@ pub struct Settings {
     pub backoff_ms: u64,
     /// Longest time that a task is put off.
     pub max_backoff_ms: u64,
-    /// A drawn checker that has no free slot for this long is passed over.
+    /// A drawn checker that has no free slot for this long is passed over. Those
+    /// that are asked together have six times as long.
     pub answer_ms: u64,
     /// A lease is never slow before this; see [`crate::Scheduler::expire`].
     pub slow_ms: u64,
@@ -55,11 +56,51 @@ impl Default for Settings {
     }
 }
 
+/// What a job's tasks need of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Needs {
+    /// It runs task modules.
+    #[default]
+    Modules,
+    /// It infers; one that holds this model already goes first.
+    Model(Digest),
+}
+
+/// What a node can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abilities {
+    /// It runs task modules.
+    pub modules: bool,
+    /// It infers, with any model that it can fetch.
+    pub inference: bool,
+    /// Models that it holds, at most [`grid_protocol::limits::MAX_MODELS`].
+    pub models: Vec<Digest>,
+}
+
+impl Default for Abilities {
+    /// It runs task modules, and nothing else.
+    fn default() -> Self {
+        Self { modules: true, inference: false, models: Vec::new() }
+    }
+}
+
+impl Abilities {
+    /// Can it run tasks that need this?
+    pub fn meet(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Modules => self.modules,
+            Needs::Model(_) => self.inference,
+        }
+    }
+}
+
 /// A job that starts, or is taken up again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// The job.
     pub job: JobId,
+    /// What its tasks need of a node.
+    pub needs: Needs,
     /// Places of its tasks that nobody has a result of, no place twice.
     pub tasks: Vec<u32>,
     /// Places of its tasks that have votes and are not settled, and the fuel
@@ -91,14 +132,19 @@ pub struct Check {
     pub task: Task,
     /// Entry of the receipt whose draw it is.
     pub seq: u64,
-    /// Places in the draw, and the nodes there, in order. Places that the log
-    /// itself passes over are left out.
+    /// Nodes that the draw names, each at its first place, in order
+    /// ([`crate::trust::Roster::candidates`]).
     pub candidates: Vec<(u32, PublicKey)>,
+    /// The log excuses all of them already: whoever has a free slot first
+    /// checks.
+    pub together: bool,
 }
 
 /// A drawn node did not check: a fact for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skip {
+    /// The task that was to be checked.
+    pub task: Task,
     /// Entry of the receipt whose draw it was.
     pub seq: u64,
     /// Place in the draw.

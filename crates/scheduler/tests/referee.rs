@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails has to say so")]
 
 use grid_protocol::{GiveBackReason, JobId, LeaseId, PublicKey};
-use grid_scheduler::{Scheduler, Settings, Submission, Task};
+use grid_scheduler::{Needs, Scheduler, Settings, Submission, Task};
 
 #[test]
 fn what_device_after_device_gives_back_goes_to_the_referee() {
@@ -11,6 +11,7 @@ fn what_device_after_device_gives_back_goes_to_the_referee() {
     let task = Task { job: JobId([1; 16]), index: 0 };
     scheduler.submit(Submission {
         job: task.job,
+        needs: Needs::Modules,
         tasks: vec![0],
         open: vec![],
         fuel_limit: 1,

@@ -1,7 +1,7 @@
 //! What the rules of trust promise, each as a property.
 
 use grid_protocol::entry::Member;
-use grid_protocol::{Digest, JobId, PublicKey};
+use grid_protocol::{Digest, JobId, PublicKey, Runtime};
 use grid_scheduler::Task;
 use grid_scheduler::trust::{
     Act, Draw, Quorums, Roster, Rules, Settlement, Trust, Vote, Voter, Want,
@@ -35,7 +35,7 @@ fn vote(seq: u64, number: u8, says: u8, draw: Draw) -> Vote {
 /// Two nodes agree so often that their class is proven.
 fn establish(quorums: &mut Quorums, seq: &mut u64, nodes: [u8; 2], times: u32) {
     let other = JobId([1; 16]);
-    quorums.open_job(other, PPB, times);
+    quorums.open_job(other, Runtime::Wasm, PPB, times);
     for index in 0..times {
         let votes = nodes.map(|number| {
             *seq += 1;
@@ -52,7 +52,7 @@ fn network() -> (Quorums, u64) {
     let (mut quorums, mut seq) = (Quorums::new(Rules::default()), 0);
     establish(&mut quorums, &mut seq, [1, 2], 6_000);
     establish(&mut quorums, &mut seq, [3, 4], 6_000);
-    quorums.open_job(JOB, PPB, 100);
+    quorums.open_job(JOB, Runtime::Wasm, PPB, 100);
     (quorums, seq)
 }
 
@@ -75,7 +75,7 @@ fn state(settlements: &[Vec<(u8, u8)>]) -> Trust {
             }
         }
         seq += 1;
-        trust.settle(seq, &Settlement::new(task(index as u32), answer(0), cast));
+        trust.settle(Runtime::Wasm, seq, &Settlement::new(task(index as u32), answer(0), cast));
     }
     trust
 }
@@ -85,17 +85,17 @@ fn a_new_node_is_always_checked() {
     let rules = Rules::default();
     let mut trust = Trust::new(rules);
     for passes in 0..rules.newcomer {
-        assert!(trust.standing(&node(1)).newcomer);
+        assert!(trust.standing(Runtime::Wasm, &node(1)).newcomer);
         // However lax the job.
         for ppb in [PPB, 1_000_000_000] {
-            assert_eq!(trust.wants(&[vote(1, 1, 0, SPARED)], ppb), Want::Check);
-            assert_eq!(trust.standing(&node(1)).check_rate(ppb), 1.0);
+            assert_eq!(trust.wants(Runtime::Wasm, &[vote(1, 1, 0, SPARED)], ppb), Want::Check);
+            assert_eq!(trust.standing(Runtime::Wasm, &node(1)).check_rate(ppb), 1.0);
         }
         let pair = vec![vote(10, 1, 0, SPARED), vote(11, 2, 0, SPARED)];
-        trust.settle(12, &Settlement::new(task(passes), answer(0), pair));
+        trust.settle(Runtime::Wasm, 12, &Settlement::new(task(passes), answer(0), pair));
     }
-    assert!(!trust.standing(&node(1)).newcomer);
-    assert_eq!(trust.wants(&[vote(20, 1, 0, SPARED)], 1_000_000_000), Want::Hold);
+    assert!(!trust.standing(Runtime::Wasm, &node(1)).newcomer);
+    assert_eq!(trust.wants(Runtime::Wasm, &[vote(20, 1, 0, SPARED)], 1_000_000_000), Want::Hold);
 }
 
 #[test]
@@ -259,23 +259,24 @@ fn newcomers_need_many_voters_whoever_they_are() {
         .zip(seq + 1..)
         .map(|(number, seq)| vote(seq, *number, 0, SPARED))
         .collect();
-    let needed = (1..=5).find(|count| trust.wants(&votes[..*count], PPB) != Want::Check);
+    let needed =
+        (1..=5).find(|count| trust.wants(Runtime::Wasm, &votes[..*count], PPB) != Want::Check);
     assert_eq!(needed, Some(5));
     // An established node's needs one.
-    assert!(matches!(trust.wants(&votes[1..3], PPB), Want::Settle { .. }));
+    assert!(matches!(trust.wants(Runtime::Wasm, &votes[1..3], PPB), Want::Settle { .. }));
     // Lies of a newcomer are outvoted, and only by several.
     let lie = vote(seq, 9, 7, SPARED);
     let against = |count: usize| {
         let mut all = vec![lie];
         all.extend_from_slice(&votes[1..=count]);
-        trust.wants(&all, 1_000_000_000)
+        trust.wants(Runtime::Wasm, &all, 1_000_000_000)
     };
     assert_eq!(against(1), Want::Check, "nobody is shut out by one, in the laxest job");
     assert_eq!(against(4), Want::Settle { answer: answer(0) });
     let outvoted = [&[lie], &votes[1..5]].concat();
     let effects = {
         quorums.settled(seq + 9, &Settlement::new(task(0), answer(0), outvoted));
-        quorums.trust().standing(&node(9))
+        quorums.trust().standing(Runtime::Wasm, &node(9))
     };
     assert_eq!(effects.caught, Some(seq + 9));
 }
@@ -289,13 +290,13 @@ fn undecided_votes_go_to_the_relay() {
         .map(|number| vote(u64::from(number), number, number, SPARED))
         .collect();
     for count in 1..votes.len() {
-        assert_eq!(trust.wants(&votes[..count], PPB), Want::Check);
+        assert_eq!(trust.wants(Runtime::Wasm, &votes[..count], PPB), Want::Check);
     }
-    assert_eq!(trust.wants(&votes, PPB), Want::Referee);
+    assert_eq!(trust.wants(Runtime::Wasm, &votes, PPB), Want::Referee);
     let relay = Vote { seq: 99, voter: Voter::Relay, answer: answer(3), draw: SPARED };
     let settled = Want::Settle { answer: answer(3) };
-    assert_eq!(trust.wants(&[&votes[..], &[relay]].concat(), PPB), settled);
-    assert_eq!(trust.wants(&[relay], PPB), settled);
+    assert_eq!(trust.wants(Runtime::Wasm, &[&votes[..], &[relay]].concat(), PPB), settled);
+    assert_eq!(trust.wants(Runtime::Wasm, &[relay], PPB), settled);
 }
 
 #[test]
@@ -307,12 +308,12 @@ fn a_likely_liars_dissent_proves_nothing() {
         key[..8].copy_from_slice(&seq.to_le_bytes());
         let lie = Vote { seq, voter: Voter::Node(PublicKey(key)), answer: answer(7), draw: DRAWN };
         let relay = Vote { seq, voter: Voter::Relay, answer: answer(0), draw: DRAWN };
-        trust.settle(seq, &Settlement::new(task(0), answer(0), vec![lie, relay]));
+        trust.settle(Runtime::Wasm, seq, &Settlement::new(task(0), answer(0), vec![lie, relay]));
     }
-    assert!(trust.standing(&node(1)).error > 0.9);
+    assert!(trust.standing(Runtime::Wasm, &node(1)).error > 0.9);
     let votes = [vote(9_001, 1, 1, SPARED), vote(9_002, 2, 2, SPARED), vote(9_003, 3, 3, SPARED)];
     for count in 1..=votes.len() {
-        assert_eq!(trust.wants(&votes[..count], 1_000_000_000), Want::Check);
+        assert_eq!(trust.wants(Runtime::Wasm, &votes[..count], 1_000_000_000), Want::Check);
     }
 }
 
@@ -350,16 +351,16 @@ proptest! {
     #[test]
     fn the_floor_is_never_undercut(past in settlements(), number in 0..9_u8, ppb in any::<u32>(), bytes in any::<[u8; 32]>()) {
         let trust = state(&past);
-        let rate = trust.standing(&node(number)).check_rate(ppb);
+        let rate = trust.standing(Runtime::Wasm, &node(number)).check_rate(ppb);
         let floor = f64::from(trust.rules().floor_ppm) / 1e6;
         prop_assert!(rate == 1.0 || rate == floor, "{}", rate);
         let draw = Draw(bytes);
-        let want = trust.wants(&[vote(1_000_000, number, 0, draw)], ppb);
+        let want = trust.wants(Runtime::Wasm, &[vote(1_000_000, number, 0, draw)], ppb);
         if draw.fraction() < floor {
             prop_assert_eq!(want, Want::Check);
         }
-        let alone = matches!(trust.wants(&[vote(0, number, 0, SPARED)], ppb), Want::Settle { .. });
-        prop_assert!(!alone || trust.standing(&node(number)).passes >= trust.rules().hold);
+        let alone = matches!(trust.wants(Runtime::Wasm, &[vote(0, number, 0, SPARED)], ppb), Want::Settle { .. });
+        prop_assert!(!alone || trust.standing(Runtime::Wasm, &node(number)).passes >= trust.rules().hold);
     }
 
     #[test]
@@ -375,14 +376,14 @@ proptest! {
             .zip(1_000_u64..)
             .map(|((number, says, draw), seq)| vote(seq, *number, *says, Draw(*draw)))
             .collect();
-        let want = trust.wants(&votes, ppb);
+        let want = trust.wants(Runtime::Wasm, &votes, ppb);
         let mut other = votes.clone();
         other.reverse();
-        prop_assert_eq!(trust.wants(&other, ppb), want);
+        prop_assert_eq!(trust.wants(Runtime::Wasm, &other, ppb), want);
         other.rotate_left(shift.index(votes.len().max(1)).min(votes.len()));
-        prop_assert_eq!(trust.wants(&other, ppb), want);
+        prop_assert_eq!(trust.wants(Runtime::Wasm, &other, ppb), want);
         other.retain(|vote| !matches!(&vote.voter, Voter::Node(node) if trust.is_caught(node)));
-        prop_assert_eq!(trust.wants(&other, ppb), want);
+        prop_assert_eq!(trust.wants(Runtime::Wasm, &other, ppb), want);
         if let Want::Settle { answer } = want {
             prop_assert!(other.iter().any(|vote| vote.answer == answer));
         }
@@ -436,7 +437,7 @@ proptest! {
             (quorums, seq)
         };
         let (mut live, mut seq) = open_network();
-        live.open_job(JOB, PPB, 100);
+        live.open_job(JOB, Runtime::Wasm, PPB, 100);
         let mut open: Vec<(Task, Vote)> = Vec::new();
         let mut log: Vec<(u64, Settlement)> = Vec::new();
         for (index, number, says, draw) in events {
@@ -466,14 +467,54 @@ proptest! {
         for (seq, settlement) in &log {
             again.settled(*seq, settlement);
         }
-        again.open_job(JOB, PPB, 100 - log.len() as u32);
+        again.open_job(JOB, Runtime::Wasm, PPB, 100 - log.len() as u32);
         for (task, vote) in &open {
             again.recall(*task, *vote);
         }
         prop_assert_eq!(again.resume(), live.resume());
         prop_assert_eq!(again.tail(JOB), live.tail(JOB));
         for number in 0..9 {
-            prop_assert_eq!(again.trust().standing(&node(number)), live.trust().standing(&node(number)));
+            prop_assert_eq!(again.trust().standing(Runtime::Wasm, &node(number)), live.trust().standing(Runtime::Wasm, &node(number)));
         }
+    }
+}
+
+#[test]
+fn a_node_is_new_to_each_runtime_and_caught_in_all() {
+    let (mut quorums, mut seq) = network();
+    let infer = JobId([8; 16]);
+    quorums.open_job(infer, Runtime::Infer, PPB, 10);
+    let task_of = |index| Task { job: infer, index };
+    let standing = |quorums: &Quorums, runtime| quorums.trust().standing(runtime, &node(1));
+    assert!(!standing(&quorums, Runtime::Wasm).newcomer);
+    assert!(standing(&quorums, Runtime::Infer).newcomer);
+    // However proven elsewhere, its result is checked, by as many as a new one's.
+    seq += 1;
+    let acts = quorums.vote(task_of(0), vote(seq, 1, 0, SPARED));
+    assert!(matches!(acts.as_slice(), [Act::Check { .. }]), "{acts:?}");
+    for (number, settles) in [(2, false), (3, false), (4, false), (5, true)] {
+        seq += 1;
+        let acts = quorums.vote(task_of(0), vote(seq, number, 0, SPARED));
+        assert_eq!(matches!(acts.as_slice(), [Act::Settle(_)]), settles, "{number}: {acts:?}");
+        if let [Act::Settle(settlement)] = acts.as_slice() {
+            seq += 1;
+            quorums.settled(seq, settlement);
+        }
+    }
+    let passes = |quorums: &Quorums| Runtime::ALL.map(|of| standing(quorums, of).passes);
+    assert_eq!(passes(&quorums), [6_000, 1]);
+    // A provisional module result, then a lie in the other runtime.
+    seq += 1;
+    assert_eq!(quorums.vote(task(0), vote(seq, 1, 0, SPARED)), []);
+    let lie = vote(seq + 1, 1, 1, DRAWN);
+    quorums.vote(task_of(1), lie);
+    let relay = Vote { seq: seq + 2, voter: Voter::Relay, answer: answer(0), draw: DRAWN };
+    let acts = quorums.vote(task_of(1), relay);
+    let [Act::Settle(settlement)] = acts.as_slice() else { panic!("{acts:?}") };
+    seq += 3;
+    let acts = quorums.settled(seq, &settlement.clone());
+    assert!(matches!(acts.as_slice(), [Act::Reissue { task: of, .. }] if *of == task(0)));
+    for runtime in Runtime::ALL {
+        assert_eq!(standing(&quorums, runtime).caught, Some(seq));
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, quiet};
 use crate::ui::{self, Step};
-use crate::{cargo, ext, setup};
+use crate::{cargo, dashboard, ext, setup};
 
 /// No build takes longer, cold and on one core.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -21,6 +21,8 @@ pub(crate) fn run() -> Result<()> {
 
 /// Everything that the demo needs.
 pub(crate) fn all(limit: Duration) -> Result<()> {
+    // Before the relay, which carries it.
+    dashboard::build(limit)?;
     native(limit)?;
     ext::build(limit)?;
     examples(limit)

@@ -36,8 +36,13 @@ pub(crate) fn progress_only(line: &str) -> bool {
 
 /// Runs cargo quietly with its own progress in the step's line.
 pub(crate) fn step(title: &str, arguments: &[&str], limit: Duration) -> Result<()> {
+    run(title, with_progress().args(arguments), limit)
+}
+
+/// The same with a cargo that was made ready.
+pub(crate) fn run(title: &str, cargo: &mut Command, limit: Duration) -> Result<()> {
     let mut step = crate::ui::Step::start(title);
-    quiet(with_progress().args(arguments), limit, |line| {
+    quiet(cargo, limit, |line| {
         if let Some(text) = progress(line) {
             step.progress(&text);
         }

@@ -1,5 +1,5 @@
-//! `cargo xtask ext`: the Chrome extension in dist/chrome, from the wasm node,
-//! the extension's own files and the worker scripts.
+//! `cargo xtask ext`: the Chrome extension in dist/chrome, from two wasm files
+//! (the node; what infers), the extension's own files and the worker scripts.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,12 +16,24 @@ use crate::ui::{self, Step};
 use crate::{build, cargo};
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-/// The glue is NAME.js, the node NAME_bg.wasm: the extension's scripts load both.
-const NAME: &str = "grid";
+/// The wasm files. The glue of each is NAME.js, the wasm NAME_bg.wasm: the
+/// extension's scripts load both.
+const PARTS: [Part; 2] = [
+    Part { name: "grid", title: "node", package: "grid-browser", simd: false },
+    Part { name: "inference", title: "inference", package: "grid-inference", simd: true },
+];
+
+struct Part {
+    name: &'static str,
+    title: &'static str,
+    package: &'static str,
+    /// Whether it is compiled with 128-bit vectors.
+    simd: bool,
+}
 /// Folders whose files go into the extension under their own paths.
 const FOLDERS: [&str; 2] = ["extension", "worker-scripts"];
 /// What rustc's wasm32 target emits, so what binaryen may use.
-const FEATURES: [&str; 6] = [
+pub(crate) const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-sign-ext",
     "--enable-nontrapping-float-to-int",
@@ -29,9 +41,10 @@ const FEATURES: [&str; 6] = [
     "--enable-multivalue",
     "--enable-reference-types",
 ];
+const SIMD: &str = "--enable-simd";
 
-/// The size of the node, in bytes.
-#[derive(Debug, Clone, Copy)]
+/// The size of the wasm files together, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sizes {
     pub(crate) raw: u64,
     pub(crate) gzip: u64,
@@ -58,14 +71,12 @@ pub(crate) fn run() -> Result<()> {
 /// Builds the extension unless it is as its inputs make it.
 pub(crate) fn build(limit: Duration) -> Result<Sizes> {
     let end = Instant::now() + limit;
-    let target = "wasm32-unknown-unknown";
-    let arguments = ["build", "--package", "grid-browser", "--profile", "wasm", "--target", target];
-    cargo::step("Build the node for the browser", &arguments, limit)?;
-
-    let module = build::target().join(target).join("wasm/grid_browser.wasm");
-    let node = std::fs::read(module).context("cargo built no wasm node")?;
+    let mut modules = Vec::new();
+    for part in &PARTS {
+        modules.push(part.compile(end.saturating_duration_since(Instant::now()))?);
+    }
     let files = extension_files()?;
-    let inputs = fingerprint(&node, &files)?;
+    let inputs = fingerprint(&modules, &files)?;
     let stamp = crate::root().join("dist/chrome.json");
     if let Some(sizes) = read_stamp(&stamp, &inputs) {
         return Ok(sizes);
@@ -77,12 +88,18 @@ pub(crate) fn build(limit: Duration) -> Result<Sizes> {
     for (path, contents) in &files {
         write(&beside.path().join(path), contents)?;
     }
-    step.progress("glue");
-    glue(&node, beside.path())?;
-    step.progress("wasm-opt");
-    let module = beside.path().join(format!("{NAME}_bg.wasm"));
-    optimise(&module, end.saturating_duration_since(Instant::now()))?;
-    let sizes = measure(&module)?;
+    let mut sizes = Sizes::default();
+    for (part, module) in PARTS.iter().zip(&modules) {
+        step.progress(&format!("glue of {}", part.title));
+        part.glue(module, beside.path())?;
+        step.progress(&format!("wasm-opt of {}", part.title));
+        let module = beside.path().join(format!("{}_bg.wasm", part.name));
+        part.optimise(&module, end.saturating_duration_since(Instant::now()))?;
+        let size = measure(&module)?;
+        sizes.raw += size.raw;
+        sizes.gzip += size.gzip;
+        sizes.brotli += size.brotli;
+    }
     if folder().exists() {
         std::fs::remove_dir_all(folder()).context("can't replace dist/chrome")?;
     }
@@ -124,9 +141,9 @@ fn read_folder(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>
 }
 
 /// Identifies what the extension is made of. No security hangs on it.
-fn fingerprint(node: &[u8], files: &BTreeMap<String, Vec<u8>>) -> Result<String> {
+fn fingerprint(modules: &[Vec<u8>], files: &BTreeMap<String, Vec<u8>>) -> Result<String> {
     let mut hasher = DefaultHasher::new();
-    node.hash(&mut hasher);
+    modules.hash(&mut hasher);
     files.hash(&mut hasher);
     FEATURES.hash(&mut hasher);
     std::fs::read(npm_folder().join("package-lock.json"))?.hash(&mut hasher);
@@ -155,25 +172,42 @@ fn write(path: &Path, contents: &[u8]) -> Result<()> {
     std::fs::write(path, contents).with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The JavaScript that loads the node. Classic scripts: neither a service
-/// worker that calls importScripts nor a blob worker can import modules.
-fn glue(node: &[u8], folder: &Path) -> Result<()> {
-    Bindgen::new()
-        .input_bytes(NAME, node.to_vec())
-        .no_modules(true)?
-        .omit_default_module_path(true)
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(folder)
-        .context("wasm-bindgen can't make the glue")
-}
+impl Part {
+    fn compile(&self, limit: Duration) -> Result<Vec<u8>> {
+        let target = "wasm32-unknown-unknown";
+        let mut cargo = cargo::with_progress();
+        cargo.args(["build", "--package", self.package, "--profile", "wasm", "--target", target]);
+        if self.simd {
+            cargo.env("RUSTFLAGS", "-Ctarget-feature=+simd128");
+        }
+        cargo::run(&format!("Build the {} for the browser", self.title), &mut cargo, limit)?;
+        let file = format!("wasm/{}.wasm", self.package.replace('-', "_"));
+        std::fs::read(build::target().join(target).join(file)).context("cargo built no wasm")
+    }
 
-fn optimise(module: &Path, limit: Duration) -> Result<()> {
-    // Binaryen from npm; Debian's version breaks what wasm-bindgen made.
-    let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
-    wasm_opt.arg("-Oz").args(FEATURES).arg(module).arg("-o").arg(module);
-    quiet(&mut wasm_opt, limit, |_| {})
+    /// The JavaScript that loads it. Classic scripts: neither a service worker
+    /// that calls importScripts nor a blob worker can import modules.
+    fn glue(&self, module: &[u8], folder: &Path) -> Result<()> {
+        Bindgen::new()
+            .input_bytes(self.name, module.to_vec())
+            .no_modules(true)?
+            .omit_default_module_path(true)
+            .typescript(false)
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .generate(folder)
+            .context("wasm-bindgen can't make the glue")
+    }
+
+    fn optimise(&self, module: &Path, limit: Duration) -> Result<()> {
+        // Binaryen from npm; Debian's version breaks what wasm-bindgen made.
+        let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
+        // What computes keeps the compiler's own unrolling: smaller is slower.
+        wasm_opt.arg(if self.simd { "-O2" } else { "-Oz" });
+        wasm_opt.args(FEATURES).args(self.simd.then_some(SIMD));
+        wasm_opt.arg(module).arg("-o").arg(module);
+        quiet(&mut wasm_opt, limit, |_| {})
+    }
 }
 
 /// The module's size as it is and compressed, by Node.js.
@@ -193,9 +227,10 @@ mod tests {
     #[test]
     fn every_input_counts() {
         let files = |text: &[u8]| BTreeMap::from([("a.js".to_owned(), text.to_vec())]);
-        let first = fingerprint(b"wasm", &files(b"1")).unwrap();
-        assert_eq!(first, fingerprint(b"wasm", &files(b"1")).unwrap());
-        assert_ne!(first, fingerprint(b"wasm", &files(b"2")).unwrap());
-        assert_ne!(first, fingerprint(b"more", &files(b"1")).unwrap());
+        let of = |wasm: &[u8], text| fingerprint(&[wasm.to_vec()], &files(text)).unwrap();
+        let first = of(b"wasm", b"1");
+        assert_eq!(first, of(b"wasm", b"1"));
+        assert_ne!(first, of(b"wasm", b"2"));
+        assert_ne!(first, of(b"more", b"1"));
     }
 }

@@ -3,9 +3,12 @@
 mod bench;
 mod build;
 mod cargo;
+mod dashboard;
 mod demo;
 mod ext;
 mod fuzz;
+mod kernels;
+mod models;
 mod process;
 mod programs;
 mod setup;
@@ -35,8 +38,12 @@ enum Task {
     Setup,
     /// Build the Chrome extension into dist/chrome.
     Ext,
+    /// Build the relay's pages into dist/dashboard.
+    Dashboard,
     /// Build the relay, the grid command, the extension and the examples.
     Build,
+    /// Fetch and convert the models that tests and benchmarks use.
+    Models,
     /// Run a real job on a real relay and a real browser, and check the result.
     Demo(demo::Options),
     /// Run every test, browsers included.
@@ -68,7 +75,9 @@ fn run(task: Task) -> Result<bool> {
     match task {
         Task::Setup => setup::run_alone().map(|()| true),
         Task::Ext => ext::run().map(|()| true),
+        Task::Dashboard => dashboard::run().map(|()| true),
         Task::Build => build::run().map(|()| true),
+        Task::Models => models::run().map(|()| true),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),

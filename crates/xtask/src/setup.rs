@@ -1,6 +1,8 @@
 //! `cargo xtask setup`: installs what is missing, and only that. When nothing
 //! is, it looks at a few files and ends.
 
+mod clients;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +26,8 @@ pub(crate) fn npm_folder() -> PathBuf {
 pub(crate) fn run() -> Result<()> {
     debian_packages()?;
     rust()?;
-    npm()
+    npm()?;
+    clients::install()
 }
 
 struct Package {
@@ -33,7 +36,7 @@ struct Package {
     present: fn() -> bool,
 }
 
-const PACKAGES: [Package; 6] = [
+const PACKAGES: [Package; 7] = [
     Package {
         name: "chromium",
         gives: "Chromium (or CHROMIUM=/path/to/it)",
@@ -55,6 +58,11 @@ const PACKAGES: [Package; 6] = [
         name: "libclang-rt-14-dev-wasm32",
         gives: "clang's runtime library for wasm32",
         present: wasm_builtins,
+    },
+    Package {
+        name: "mesa-vulkan-drivers",
+        gives: "a Vulkan driver (lavapipe needs no GPU)",
+        present: vulkan_driver,
     },
 ];
 
@@ -85,6 +93,13 @@ fn wasm_builtins() -> bool {
     folders("/usr/lib")
         .filter(|folder| file_name(folder).starts_with("llvm-"))
         .any(|llvm| folders(llvm.join("lib/clang")).any(|version| version.join(library).exists()))
+}
+
+/// Whether any driver says that it is there, to the loader that it needs.
+fn vulkan_driver() -> bool {
+    let drivers = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    let mut drivers = drivers.into_iter().flat_map(folders);
+    drivers.any(|file| file.extension().is_some_and(|extension| extension == "json"))
 }
 
 fn folders(path: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {

@@ -31,6 +31,7 @@ enum Layer {
     Relay,
     Examples,
     Engines,
+    Kernels,
     Browser,
 }
 
@@ -47,7 +48,7 @@ const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)
 }
 
-const LAYERS: [LayerInfo; 7] = [
+const LAYERS: [LayerInfo; 8] = [
     LayerInfo {
         layer: Layer::Tidy,
         name: "tidy",
@@ -89,6 +90,13 @@ const LAYERS: [LayerInfo; 7] = [
         checks: "Chromium and Firefox against wasmtime: programs, core tests, random modules",
         limit: minutes(15),
         run: layers::engines,
+    },
+    LayerInfo {
+        layer: Layer::Kernels,
+        name: "kernels",
+        checks: "the GPU kernels against their reference: Vulkan, Chromium and Firefox",
+        limit: minutes(20),
+        run: layers::kernels,
     },
     LayerInfo {
         layer: Layer::Browser,

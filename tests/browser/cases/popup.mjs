@@ -1,8 +1,11 @@
 // What the popup says.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endless } from '../lib/modules.mjs';
+import { promisify } from 'node:util';
+import { endless, fnv } from '../lib/modules.mjs';
 import { IDLE, overlay } from '../lib/overlay.mjs';
 import { trapServer } from '../lib/trap-server.mjs';
 import { until } from '../lib/wait.mjs';
@@ -57,14 +60,14 @@ export default {
     const browser = await t.browser();
     const popup = await browser.popup();
     const names = [];
-    for (let at = 0; at < 5; at += 1) {
+    for (let at = 0; at < 8; at += 1) {
       await popup.keyboard.press('Tab');
       names.push(await popup.evaluate(() => {
         const { id, labels, textContent } = document.activeElement;
         return [id, (labels?.[0]?.textContent ?? textContent).trim().length > 0];
       }));
     }
-    const order = ['switch', 'share', 'idle_only', 'on_battery', 'relay'];
+    const order = ['switch', 'share', 'idle_only', 'on_battery', 'inference', 'models_mib', 'relay', 'acks'];
     assert.deepEqual(names, order.map(id => [id, true]));
     await popup.locator('#switch').focus();
     await popup.keyboard.press('Space');
@@ -73,6 +76,40 @@ export default {
     await popup.locator('#share').focus();
     await popup.keyboard.press('ArrowLeft');
     await until('the share is less', async () => (await browser.view()).settings.share === 45);
+  },
+
+  async 'it saves acknowledgements that an audit takes'(t) {
+    const { relay, owner, browser } = await t.network();
+    await browser.joined();
+    await owner.run(fnv(), { stdin: 'one' });
+    await owner.run(fnv(), { stdin: 'two' });
+    const folder = t.folder(mkdtempSync(join(tmpdir(), 'grid-acks-')));
+    const saved = async name => {
+      const popup = await browser.popup();
+      const [download] = await Promise.all([
+        popup.waitForEvent('download'),
+        popup.locator('#acks').click(),
+      ]);
+      const file = join(folder, name);
+      await download.saveAs(file);
+      await popup.close();
+      return [file, JSON.parse(readFileSync(file, 'utf8'))];
+    };
+    const [file, acks] = await saved('acks.json');
+    assert.equal(acks.length, 2);
+    assert.ok(acks.every(({ ack, signature }) => ack.seq > 0 && signature.length === 128));
+    const audit = file => promisify(execFile)(t.options.gridBin, ['audit', relay.url, '--ack', file], {
+      env: { ...process.env, XDG_CACHE_HOME: folder, XDG_DATA_HOME: folder, XDG_STATE_HOME: folder },
+    });
+    await audit(file);
+    // One that the relay didn't sign proves nothing.
+    acks[0].ack.seq += 1;
+    const forged = join(folder, 'forged.json');
+    writeFileSync(forged, JSON.stringify(acks));
+    await assert.rejects(audit(forged), /not signed/);
+    // They outlive the service worker.
+    await browser.stopWorker();
+    assert.equal((await saved('again.json'))[1].length, 2);
   },
 
   async 'settings and key outlive the browser\'s service worker'(t) {

@@ -41,6 +41,16 @@ export class Owner {
     return (await this.request('POST', '/v1/jobs', JSON.stringify(job))).json();
   }
 
+  /** Submits one task of runtime `infer` for each request. */
+  async infer(model, work, requests, more = {}) {
+    const tasks = requests.map((request, index) => ({
+      name: `task ${index}`,
+      inline: encodeFiles({ stdin: Buffer.from(JSON.stringify(request)) }).toString('base64'),
+    }));
+    const job = { runtime: 'infer', model, args: [work], name: 'browser test', tasks, ...more };
+    return (await this.request('POST', '/v1/jobs', JSON.stringify(job))).json();
+  }
+
   async job(id) {
     return (await this.request('GET', `/v1/jobs/${id}`)).json();
   }

@@ -1,19 +1,35 @@
 // A real relay on a free port of loopback, with data of its own.
 import { spawn, execFileSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { within } from './wait.mjs';
 import { Owner } from './owner.mjs';
 import { proxy } from './proxy.mjs';
 
+const BELIEVING = `[trust]
+diversity = false
+referee = false
+faulty_ppm = 0
+floor_ppm = 0
+newcomer = 0
+hold = 0
+`;
+
 export class Relay {
-  /** `counted`: behind a proxy that counts node sockets. */
-  static async start(binary, { counted = false } = {}) {
+  /**
+   * `counted`: behind a proxy that counts node sockets. `models`: model files to install.
+   * `believing`: every node is believed, nothing is checked.
+   */
+  static async start(binary, { counted = false, models = [], believing = false } = {}) {
     const relay = new Relay();
     relay.binary = binary;
     relay.data = mkdtempSync(join(tmpdir(), 'grid-relay-'));
+    if (believing) writeFileSync(join(relay.data, 'grid-relay.toml'), BELIEVING);
+    for (const file of models) {
+      execFileSync(binary, ['model', 'add', file, '--data-dir', relay.data], { stdio: ['ignore', 'ignore', 'pipe'] });
+    }
     relay.proxy = counted ? await proxy() : undefined;
     await relay.serve('127.0.0.1:0');
     return relay;

@@ -15,7 +15,8 @@
 //   promise of one). `rig.serve(path, what)` adds one later, `rig.drop(path)`
 //   takes it away. `/rig/` is the folder pages/ of this project.
 // - `engines`: which browsers; ['chromium', 'firefox'] unless given. There are
-//   also 'chromium-optimised' and 'firefox-optimised' (see COMMANDS).
+//   also 'chromium-optimised', 'firefox-optimised', 'chromium-gpu' and
+//   'firefox-gpu' (see COMMANDS).
 // - `engine.call(module, name, ...values)`: the page imports the module (an ES
 //   module on the server) and calls its export `name`, which may be async.
 //   Values and result travel as JSON; bytes are fetched from the server. Rejects
@@ -63,17 +64,22 @@ const HEADERS = {
 };
 
 /** Program and arguments of each kind of browser. Those "optimised" compile everything at once
- * with the compiler that else takes over only what has run often: TurboFan, Ion. */
+ * with the compiler that else takes over only what has run often: TurboFan, Ion. Those with a GPU
+ * have WebGPU, by the machine's driver or by their own on the processor. */
 const COMMANDS = {
-  chromium: (profile, url) => chromium(profile, url),
+  chromium: (profile, url) => chromium(profile, '--disable-gpu', url),
   firefox: (profile, url) => firefox(profile, url),
-  'chromium-optimised': (profile, url) => chromium(profile, '--js-flags=--no-liftoff', url),
+  'chromium-optimised': (profile, url) => (
+    chromium(profile, '--disable-gpu', '--js-flags=--no-liftoff', url)),
   'firefox-optimised': (profile, url) => (
     firefox(profile, url, { 'javascript.options.wasm_baselinejit': false })),
+  'chromium-gpu': (profile, url) => chromium(profile, '--enable-unsafe-webgpu', url),
+  'firefox-gpu': (profile, url) => (
+    firefox(profile, url, { 'dom.webgpu.enabled': true, 'gfx.webgpu.ignore-blocklist': true })),
 };
 
 const chromium = (profile, ...more) => [chromiumPath(), [
-  '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-gpu',
+  '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
   '--disable-dev-shm-usage', '--disable-extensions', '--no-default-browser-check',
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', `--user-data-dir=${profile}`, ...more,

@@ -1,7 +1,10 @@
 //! One module for each command.
 
 pub(crate) mod audit;
+pub(crate) mod batch;
+pub(crate) mod infer;
 pub(crate) mod login;
+pub(crate) mod model;
 pub(crate) mod node;
 pub(crate) mod prove;
 pub(crate) mod run;

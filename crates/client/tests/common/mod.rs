@@ -131,6 +131,7 @@ pub(crate) fn node_key() -> SigningKey {
 pub(crate) fn job(state: JobState) -> JobInfo {
     JobInfo {
         id: JobId([7; 16]),
+        runtime: Runtime::Wasm,
         name: "job".into(),
         state,
         module: Digest::of(b"source"),
@@ -143,6 +144,7 @@ pub(crate) fn job(state: JobState) -> JobInfo {
         error_ppb: 100_000,
         budget: 0,
         spent: 0,
+        note: None,
     }
 }
 

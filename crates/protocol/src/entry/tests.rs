@@ -40,7 +40,8 @@ fn goldens() -> Vec<(Entry, u8, String)> {
     let budget = |movement| Entry::Budget { at_ms: 1, movement, amount: 500, owner: OWNER };
     let money = format!("{}f401000000000000", n("ad", 16));
     let job = n("09", 16);
-    let reserve = Movement::Reserve { job: JOB, tasks: 3, fuel: 4, error_ppb: 5 };
+    let runtime = Runtime::Infer;
+    let reserve = Movement::Reserve { job: JOB, runtime, tasks: 3, fuel: 4, error_ppb: 5 };
     vec![
         (
             Entry::Receipt {
@@ -90,6 +91,11 @@ fn goldens() -> Vec<(Entry, u8, String)> {
             format!("0200010100000000000000050000000000000001000000{}02", n("01", 32)),
         ),
         (
+            Entry::Redrawn { at_ms: 1, seq: 5 },
+            2,
+            "02000201000000000000000500000000000000".to_owned(),
+        ),
+        (
             Entry::Rules { at_ms: 1, rules: vec![1, 2, 3] },
             3,
             "0200000100000000000000010203".to_owned(),
@@ -124,7 +130,7 @@ fn goldens() -> Vec<(Entry, u8, String)> {
         (
             budget(reserve),
             9,
-            format!("0200010100000000000000{money}{job}03000000040000000000000005000000"),
+            format!("0200010100000000000000{money}{job}0300000004000000000000000500000001"),
         ),
         (
             budget(Movement::Refund(JOB, JobState::Done)),

@@ -6,9 +6,12 @@ use super::body::{commit, compute, ensure_writes, read};
 use super::modules::find;
 use crate::core::random;
 use crate::error::{AppError, Code};
+use crate::inference::fuel_for;
 use crate::job::{Input, Job};
 use crate::state::{Shared, unix_ms};
-use crate::store::{JobRow, NewBody, NewJobRow, NewTaskRow, OwnerId, Write, rows};
+use crate::store::{
+    JobRow, ModelRow, NewBody, NewJobRow, NewTaskRow, OwnerId, OwnerRow, Write, rows,
+};
 use crate::writer::Then;
 use axum::Json;
 use axum::body::Body;
@@ -17,7 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use bytes::Bytes;
 use grid_protocol::api::{DEFAULT_ERROR_PPB, JobInfo, JobState, NewJob, TaskInfo, TaskState};
-use grid_protocol::{Digest, Files, JobId, Side, limits};
+use grid_protocol::{Digest, Files, JobId, Runtime, Side, limits};
 use grid_scheduler::Task;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -40,17 +43,81 @@ pub(crate) async fn submit(
     let received = read(&shared, &headers, body, MAX_JOB).await?;
     let bytes = received.bytes.clone();
     let (mut job, tasks) = compute(move || parse(&bytes)).await?;
-    let module = find(&shared, &owner, job.module).await?.ok_or_else(|| {
-        Code::ModuleUnknown.because("submit the module first, by POST /v1/modules")
-    })?;
+    let program = match job.runtime {
+        Runtime::Infer => {
+            let model = model(&shared, job.module).await?;
+            job.fuel.get_or_insert(fuel_for(&model, 2 * u64::from(model.context)));
+            Program::of_model(&model)
+        }
+        _ => Program::of_module(&shared, &owner, job.module).await?,
+    };
     let (tasks, bodies) = inputs(&shared, owner.id, tasks).await?;
-    let spec = job.spec(module.admitted, module.admission, Digest::ZERO);
+    let inputs = Inputs { tasks, bodies };
+    let info = start(&shared, owner.id, JobId(random()), job, program, inputs).await?;
+    Ok((StatusCode::CREATED, Json(info)))
+}
+
+/// What a job runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    admitted: Digest,
+    admission: u16,
+    /// Size of the admitted module, or of the model's header.
+    bytes: u32,
+}
+
+impl Program {
+    pub(crate) fn of_model(model: &ModelRow) -> Self {
+        Self { admitted: model.digest, admission: 0, bytes: model.header_bytes }
+    }
+
+    async fn of_module(
+        shared: &Shared,
+        owner: &OwnerRow,
+        module: Digest,
+    ) -> Result<Self, AppError> {
+        let module = find(shared, owner, module).await?.ok_or_else(|| {
+            Code::ModuleUnknown.because("submit the module first, by POST /v1/modules")
+        })?;
+        let bytes = module.admitted_bytes as u32;
+        Ok(Self { admitted: module.admitted, admission: module.admission, bytes })
+    }
+}
+
+async fn model(shared: &Shared, digest: Digest) -> Result<ModelRow, AppError> {
+    let found = shared.reads.run(move |db| crate::store::model(db, digest)).await?;
+    found.ok_or_else(|| {
+        Code::ModelUnknown.because("this relay has no such model: GET /v1/models lists them")
+    })
+}
+
+/// A job's tasks, and the input lists that come with them.
+pub(crate) struct Inputs {
+    pub(crate) tasks: Vec<NewTaskRow>,
+    pub(crate) bodies: Vec<NewBody>,
+}
+
+/// Starts a job that this owner pays.
+pub(crate) async fn start(
+    shared: &Shared,
+    owner: OwnerId,
+    id: JobId,
+    mut job: NewJob,
+    program: Program,
+    Inputs { tasks, bodies }: Inputs,
+) -> Result<JobInfo, AppError> {
+    if job.runtime == Runtime::Infer {
+        // What a device needs is the model's, not the task's.
+        job.memory_pages.get_or_insert(limits::MAX_MEMORY_PAGES);
+    }
+    let spec = job.spec(program.admitted, program.admission, Digest::ZERO);
     spec.check().map_err(|error| Code::BadSpec.because(error.to_string()))?;
     let error_ppb = job.error_ppb.unwrap_or(DEFAULT_ERROR_PPB);
     if !(1..=1_000_000_000).contains(&error_ppb) {
         return Err(Code::BadRequest.because("`error_ppb` is 1 to 1000000000, in 10^-9"));
     }
     // Kept as they are now: another version may have other defaults.
+    job.arithmetic = (spec.arithmetic > 0).then_some(spec.arithmetic);
     job.error_ppb = Some(error_ppb);
     job.fuel = Some(spec.fuel);
     job.memory_pages = Some(spec.memory_pages);
@@ -67,16 +134,16 @@ pub(crate) async fn submit(
         )));
     }
 
-    let id = JobId(random());
     let row = NewJobRow {
         id,
-        owner: owner.id,
+        owner,
         created_ms: unix_ms(),
+        runtime: spec.runtime,
         template: serde_json::to_string(&job)
             .map_err(|error| Code::Internal.because(error.to_string()))?,
-        admitted: module.admitted,
-        admission: module.admission,
-        module_bytes: module.admitted_bytes as u32,
+        admitted: program.admitted,
+        admission: program.admission,
+        module_bytes: program.bytes,
         budget,
         fuel: spec.fuel,
         error_ppb,
@@ -85,6 +152,7 @@ pub(crate) async fn submit(
     };
     let info = JobInfo {
         id,
+        runtime: job.runtime,
         name: job.name.clone(),
         state: JobState::Running,
         module: job.module,
@@ -97,6 +165,7 @@ pub(crate) async fn submit(
         error_ppb,
         budget,
         spent: 0,
+        note: None,
     };
     let started = Arc::new(Job {
         id,
@@ -116,9 +185,9 @@ pub(crate) async fn submit(
             shared.bodies.put(body.digest, bytes.clone());
         }
     }
-    commit(&shared, Write::SubmitJob(Box::new(row)), Then::Start(started)).await?;
+    commit(shared, Write::SubmitJob(Box::new(row)), Then::Start(started)).await?;
     tracing::info!(job = %id, tasks = info.tasks, "a job was submitted");
-    Ok((StatusCode::CREATED, Json(info)))
+    Ok(info)
 }
 
 /// A task as submitted: its name, and its input by digest or here.
@@ -211,7 +280,8 @@ pub(crate) async fn info(
     Id(id): Id<JobId>,
 ) -> Result<Json<JobInfo>, AppError> {
     let job = job(&shared, owner.id, id).await?;
-    Ok(Json(job.info(shared.leased(id))))
+    let note = shared.core().votes.note(id);
+    Ok(Json(JobInfo { note, ..job.info(shared.leased(id)) }))
 }
 
 pub(crate) async fn job(shared: &Shared, owner: OwnerId, id: JobId) -> Result<JobRow, AppError> {

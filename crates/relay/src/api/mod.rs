@@ -1,9 +1,10 @@
 //! The HTTP API (docs/api.md).
 
-mod auth;
+pub(crate) mod auth;
 mod blobs;
-mod body;
-mod jobs;
+pub(crate) mod body;
+pub(crate) mod jobs;
+mod models;
 mod modules;
 mod nodes;
 mod public;
@@ -30,18 +31,23 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .max_age(std::time::Duration::from_secs(86_400));
     // `cors` answers OPTIONS; a route for it lets it.
-    let blob = get(blobs::get).put(blobs::put).options(|| async {}).layer(cors);
+    let blob = get(blobs::get).put(blobs::put).options(|| async {}).layer(cors.clone());
+    let header = get(models::header).options(|| async {}).layer(cors.clone());
+    let block = get(models::block).options(|| async {}).layer(cors);
     Router::new()
         .route("/v1/modules", post(modules::submit))
         .route("/v1/modules/{source}", get(modules::info))
         .route("/v1/modules/{source}/admitted", get(modules::admitted))
         .route("/v1/blobs/{digest}", blob)
+        .route("/v1/models/{digest}/header", header)
+        .route("/v1/models/{digest}/blocks/{number}", block)
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/v1/jobs/{id}", get(jobs::info))
         .route("/v1/jobs/{id}/tasks", get(jobs::tasks))
         .route("/v1/jobs/{id}/results", get(results::results))
         .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/v1/jobs/{id}/tasks/{index}/output", get(results::output))
+        .route("/v1/jobs/{id}/tasks/{index}/result", get(results::result))
         .route("/v1/account", get(public::account))
         .route("/v1/node", get(socket::upgrade))
         .route("/v1/nodes/{key}", get(nodes::standing))
@@ -50,9 +56,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/network/live", get(public::live))
         .route("/healthz", get(public::health))
         .route("/metrics", get(public::metrics))
-        .route("/", get(public::page))
-        .route("/status.js", get(public::script))
-        .route("/style.css", get(public::style))
+        .merge(crate::openai::router())
+        .merge(crate::dashboard::router(&shared))
         .merge(crate::log::router())
         .fallback(|| async { AppError::not_found() })
         .method_not_allowed_fallback(|| async {

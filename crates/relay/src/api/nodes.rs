@@ -6,9 +6,10 @@ use crate::state::Shared;
 use crate::store::{DecisionRow, Entry, rows};
 use axum::Json;
 use axum::extract::State;
-use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, PointsInfo, Trusted};
+use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, PointsInfo};
+use grid_protocol::api::{RuntimeStanding, Trusted};
 use grid_protocol::entry::Unanswered;
-use grid_protocol::{Digest, PublicKey, RejectCode};
+use grid_protocol::{Digest, PublicKey, RejectCode, Runtime};
 use std::sync::Arc;
 
 /// Decisions that one answer holds.
@@ -24,24 +25,37 @@ pub(crate) async fn standing(
     });
     let ((fuel, tasks), decisions) = found.await?;
     let core = shared.core();
-    let standing = core.votes.quorums.trust().standing(&node);
-    let state = match standing.caught {
-        Some(_) => Trusted::Caught,
-        None if standing.newcomer => Trusted::New,
-        None => Trusted::Trusted,
-    };
+    let runtimes = Runtime::ALL.map(|runtime| {
+        let standing = core.votes.quorums.trust().standing(runtime, &node);
+        let state = match standing.caught {
+            Some(_) => Trusted::Caught,
+            None if standing.newcomer => Trusted::New,
+            None => Trusted::Trusted,
+        };
+        RuntimeStanding {
+            runtime,
+            state,
+            passes: standing.passes.into(),
+            error_rate: standing.error,
+            check_rate: standing.check_rate(DEFAULT_ERROR_PPB),
+            why: standing.to_string(),
+        }
+    });
+    let caught = core.votes.quorums.trust().standing(Runtime::Wasm, &node).caught;
+    let [modules, ..] = runtimes.clone();
     Ok(Json(NodeStanding {
         node,
         online: core.is_online(&node),
-        state,
-        passes: standing.passes.into(),
-        error_rate: standing.error,
-        check_rate: standing.check_rate(DEFAULT_ERROR_PPB),
+        state: modules.state,
+        passes: modules.passes,
+        error_rate: modules.error_rate,
+        check_rate: modules.check_rate,
         fuel,
         tasks,
-        open: core.votes.open_of(&node),
-        why: standing.to_string(),
-        decisions: decisions.iter().map(|row| decision(row, node)).collect(),
+        open: core.votes.quorums.open_of(&node),
+        why: modules.why,
+        runtimes: runtimes.to_vec(),
+        decisions: decisions.iter().map(|row| decision(row, node, caught)).collect(),
     }))
 }
 
@@ -52,13 +66,14 @@ pub(crate) async fn points(
     Ok(Json(shared.reads.run(rows::points).await?))
 }
 
-fn decision(row: &DecisionRow, node: PublicKey) -> NodeDecision {
-    let (what, why) = words(row, node);
+fn decision(row: &DecisionRow, node: PublicKey, caught: Option<u64>) -> NodeDecision {
+    let (what, why) = words(row, node, caught);
     NodeDecision { seq: row.seq, time_ms: row.entry.at_ms(), what: what.into(), why }
 }
 
-/// What an entry decided about a node, and why.
-fn words(row: &DecisionRow, node: PublicKey) -> (&'static str, String) {
+/// What an entry decided about a node that was caught in entry `caught`, and
+/// why.
+fn words(row: &DecisionRow, node: PublicKey, caught: Option<u64>) -> (&'static str, String) {
     match &row.entry {
         Entry::Settled { job, index, answer, .. } => {
             let task = format!("task {index} of job {job}");
@@ -78,7 +93,10 @@ fn words(row: &DecisionRow, node: PublicKey) -> (&'static str, String) {
             let seq = own.seq;
             if !agrees(own.receipt.body.answer()) {
                 let by = others.join(", ");
-                return ("caught", format!("entry {seq}: its answer to {task} lost against {by}"));
+                // Whoever was caught is not caught again: its vote was void.
+                let what =
+                    if caught.is_none_or(|first| first == row.seq) { "caught" } else { "void" };
+                return (what, format!("entry {seq}: its answer to {task} lost against {by}"));
             }
             match others.as_slice() {
                 [] => (
@@ -99,6 +117,7 @@ fn words(row: &DecisionRow, node: PublicKey) -> (&'static str, String) {
                 Unanswered::Busy => "it had no free slot in time",
                 Unanswered::Silent => "it took the lease and did not finish it in time",
                 Unanswered::Unable => "its device could not run the task",
+                Unanswered::Crowded => "neither it nor who was drawn before had a free slot",
             };
             ("unanswered", format!("drawn at place {place} to check entry {seq}: {why}"))
         }

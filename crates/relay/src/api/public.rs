@@ -6,7 +6,7 @@ use crate::network;
 use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, header};
+use axum::http::header;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use grid_protocol::api::AccountInfo;
@@ -59,33 +59,4 @@ pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> Result<&'static
 pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, format)], network::metrics(&shared))
-}
-
-/// Nothing on the page comes from elsewhere, and nobody may frame it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
-
-fn part(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    let headers: [(HeaderName, &'static str); 3] = [
-        (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, text)
-}
-
-/// `GET /`
-pub(crate) async fn page() -> impl IntoResponse {
-    part("text/html; charset=utf-8", include_str!("../../../../www/index.html"))
-}
-
-/// `GET /status.js`
-pub(crate) async fn script() -> impl IntoResponse {
-    part("text/javascript; charset=utf-8", include_str!("../../../../www/status.js"))
-}
-
-/// `GET /style.css`
-pub(crate) async fn style() -> impl IntoResponse {
-    part("text/css; charset=utf-8", include_str!("../../../../www/style.css"))
 }

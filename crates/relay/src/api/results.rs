@@ -7,13 +7,14 @@ use super::{Id, OCTETS};
 use crate::error::{AppError, Code};
 use crate::state::Shared;
 use crate::store::{JobRow, StoreError, results, rows};
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use grid_protocol::JobId;
-use grid_protocol::api::JobState;
+use grid_protocol::api::{JobState, TaskResult};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +119,26 @@ async fn page(
         Ok(Page { lines: lines.into(), last: found.last, more: found.more, over })
     };
     shared.reads.run(read).await
+}
+
+/// `GET /v1/jobs/{id}/tasks/{index}/result`: the canonical result or, before
+/// there is one, the first receipt's.
+pub(crate) async fn result(
+    State(shared): State<Arc<Shared>>,
+    Owner(owner): Owner,
+    Id(id): Id<JobId>,
+    uri: Uri,
+) -> Result<Json<TaskResult>, AppError> {
+    let index = uri.path().split('/').nth(5).and_then(|text| text.parse::<u32>().ok());
+    let index = index.ok_or_else(AppError::not_found)?;
+    let job = job(&shared, owner.id, id).await?;
+    let acking = shared.clone();
+    let found = shared.reads.run(move |db| {
+        let found = results::result(db, &job, index)?;
+        let ack = |receipt, lease, seq| acking.log.ack(receipt, lease, seq);
+        Ok(found.map(|result| result.into_result(&job, ack)))
+    });
+    found.await?.map(Json).ok_or_else(AppError::not_found)
 }
 
 /// `GET /v1/jobs/{id}/tasks/{index}/output`

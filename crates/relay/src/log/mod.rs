@@ -13,9 +13,12 @@ mod leaves;
 mod publish;
 mod serve;
 mod tiles;
+mod witnesses;
 
 pub(crate) use check::check;
 pub(crate) use serve::router;
+pub(crate) use witnesses::serve as ask_witnesses;
+pub use witnesses::{WitnessAddress, WitnessAddressError};
 
 use crate::store::{Reads, StoreError, rows};
 use grid_log::checkpoint::{CheckpointError, LogKey, SignedCheckpoint, UnverifiedCheckpoint};
@@ -87,6 +90,9 @@ pub enum LogError {
     /// An entry has no leaf: what it refers to is missing, or it is too long.
     #[error("entry {0} can't be a leaf")]
     Leaf(u64),
+    /// A proof can't be made.
+    #[error("{0}")]
+    Proof(String),
     /// A checkpoint can't be signed: the log is larger than any may be.
     #[error(transparent)]
     Sign(#[from] CheckpointError),
@@ -130,6 +136,8 @@ pub(crate) struct Log {
     tiles: Tiles,
     reads: Reads,
     head: RwLock<Arc<Head>>,
+    /// The newest checkpoint that a witness cosigned.
+    cosigned: RwLock<Option<SignedCheckpoint>>,
     /// Leaves of the bundle that is not full; held by who appends.
     tail: Mutex<Vec<Vec<u8>>>,
     publisher: Publisher,
@@ -158,11 +166,20 @@ impl Log {
         let publisher =
             Publisher::start(tiles.clone(), leaves.clone(), reads.clone(), head.clone())?;
         let (head, tail) = (RwLock::new(head), Mutex::new(tail));
-        Ok(Self { leaves, relay, key, tiles, reads, head, tail, publisher })
+        let cosigned = RwLock::default();
+        Ok(Self { leaves, relay, key, tiles, reads, head, cosigned, tail, publisher })
     }
 
     fn head(&self) -> Arc<Head> {
         self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn cosigned(&self) -> Option<SignedCheckpoint> {
+        self.cosigned.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_cosigned(&self, checkpoint: SignedCheckpoint) {
+        *self.cosigned.write().unwrap_or_else(PoisonError::into_inner) = Some(checkpoint);
     }
 
     /// The acknowledgement of a receipt that is this entry, which the log

@@ -19,6 +19,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET]);
     Router::new()
         .route("/log/checkpoint", get(checkpoint))
+        .route("/log/cosigned", get(cosigned))
         .route("/log/key", get(key))
         .route("/log/tile/{*rest}", get(tile))
         .layer(cors)
@@ -33,6 +34,13 @@ fn text(text: String, cache: &'static str) -> Response {
 /// `GET /log/checkpoint`: the newest.
 async fn checkpoint(State(shared): State<Arc<Shared>>) -> Response {
     text(shared.log.checkpoint(), "no-store")
+}
+
+/// `GET /log/cosigned`: the newest that a witness cosigned. While the log grows
+/// that is a little older than the newest.
+async fn cosigned(State(shared): State<Arc<Shared>>) -> Result<Response, AppError> {
+    let cosigned = shared.log.cosigned().ok_or_else(AppError::not_found)?;
+    Ok(text(cosigned.encode(), "no-store"))
 }
 
 /// `GET /log/key`: what checkpoints are verified with.
@@ -60,9 +68,12 @@ async fn tile(
 }
 
 impl Log {
-    /// The checkpoint that is served.
+    /// The checkpoint that is served: the newest, cosigned where it is.
     fn checkpoint(&self) -> String {
-        self.head().checkpoint.encode()
+        let head = self.head();
+        let cosigned = self.cosigned();
+        let same = cosigned.filter(|cosigned| cosigned.checkpoint().size() == head.tree.size());
+        same.unwrap_or_else(|| head.checkpoint.clone()).encode()
     }
 
     /// A tile's bytes; `None` when the log has not so many hashes or entries.

@@ -34,6 +34,8 @@ struct Inner {
     max_bytes: u64,
     used: AtomicU64,
     temporary: AtomicU64,
+    /// What temporary files' names begin with.
+    prefix: String,
     /// Held while a file gets its name, is made young, or is deleted: the sweep
     /// must not delete what was put just now.
     names: Mutex<()>,
@@ -53,6 +55,7 @@ impl Blobs {
             max_bytes,
             used: AtomicU64::new(0),
             temporary: AtomicU64::new(0),
+            prefix: String::new(),
             names: Mutex::default(),
         }));
         let mut used = 0;
@@ -66,11 +69,23 @@ impl Blobs {
 
     /// The folder of a relay that may be running: for reading only.
     pub(crate) fn existing(folder: &Path) -> Self {
+        Self::beside(folder, 0, String::new())
+    }
+
+    /// The folder of a relay that may be running, for a process beside it that
+    /// puts up to `max_bytes`. A relay that starts meanwhile makes a put fail.
+    pub(crate) fn put_beside(folder: &Path, max_bytes: u64) -> Result<Self, BlobError> {
+        fs::create_dir_all(folder.join("tmp"))?;
+        Ok(Self::beside(folder, max_bytes, format!("{}-", std::process::id())))
+    }
+
+    fn beside(folder: &Path, max_bytes: u64, prefix: String) -> Self {
         Self(Arc::new(Inner {
             folder: folder.into(),
-            max_bytes: 0,
+            max_bytes,
             used: AtomicU64::new(0),
             temporary: AtomicU64::new(0),
+            prefix,
             names: Mutex::default(),
         }))
     }
@@ -90,7 +105,7 @@ impl Blobs {
             return Err(BlobError::Full);
         }
         let number = self.0.temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.0.folder.join("tmp").join(number.to_string());
+        let temporary = self.0.folder.join("tmp").join(format!("{}{number}", self.0.prefix));
         let kept = write(&temporary, bytes).and_then(|()| self.name(&temporary, &path));
         if !matches!(kept, Ok(true)) {
             self.0.used.fetch_sub(size, Ordering::Relaxed);

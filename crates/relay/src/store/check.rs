@@ -379,6 +379,6 @@ fn replay(to: &Rebuilt<'_>, kind: u8, bytes: &[u8], entry: Entry) -> Result<bool
         Entry::Refused { node, .. } | Entry::Unanswered { node, .. } => {
             logged()? && to.decided(&node)?
         }
-        Entry::Rules { .. } | Entry::Roster { .. } => logged()?,
+        Entry::Rules { .. } | Entry::Roster { .. } | Entry::Redrawn { .. } => logged()?,
     })
 }

@@ -7,7 +7,9 @@
 
 mod blobs;
 mod check;
+mod models;
 mod reads;
+pub(crate) use models::{model, model_block, model_named, models};
 pub(crate) mod results;
 pub(crate) mod rows;
 mod sqlite;
@@ -16,6 +18,7 @@ mod votes;
 pub use blobs::{BlobError, Blobs};
 pub use check::{CheckError, CheckReport, check};
 pub use grid_protocol::entry::{Entry, EntryError, Kind, Movement};
+pub use models::{ModelRow, NewModelRow};
 pub use reads::Reads;
 pub use results::ResultRow;
 pub use rows::{DecisionRow, JobRow, OwnerRow, TaskRow, VoteRow};
@@ -25,7 +28,7 @@ pub(crate) use sqlite::owner_tag;
 use bytes::Bytes;
 use grid_protocol::api::{JobState, ModuleInfo};
 use grid_protocol::entry::DRAW_PROOF;
-use grid_protocol::{Delegation, Digest, JobId, LeaseId, PublicKey, Receipt};
+use grid_protocol::{Delegation, Digest, JobId, LeaseId, PublicKey, Receipt, Runtime};
 use thiserror::Error;
 
 /// Why the store could not do what was asked.
@@ -106,6 +109,13 @@ pub enum Write {
         /// The module.
         info: ModuleInfo,
     },
+    /// The operator installed a model. All blobs are durable.
+    PutModel(Box<NewModelRow>),
+    /// The operator removed a model; its blobs are left to the sweep.
+    RemoveModel {
+        /// The model.
+        digest: Digest,
+    },
     /// An owner put an input list.
     PutInput {
         /// The owner.
@@ -155,6 +165,8 @@ pub struct NewJobRow {
     pub owner: OwnerId,
     /// When it was submitted.
     pub created_ms: u64,
+    /// What executes its tasks.
+    pub runtime: Runtime,
     /// What it is: `api::NewJob` without tasks, as JSON.
     pub template: String,
     /// Digest of the admitted module.
@@ -281,6 +293,15 @@ pub enum Refusal {
     /// What agreeing nodes would be paid is more than the job has left.
     #[error("the job's budget doesn't cover what the settlement pays")]
     OverBudget,
+    /// Another model has this name.
+    #[error("another model has this name; remove it first, or choose another")]
+    ModelExists,
+    /// No model has this name.
+    #[error("no model has this name")]
+    NoSuchModel,
+    /// A job that runs needs the model.
+    #[error("a job that runs needs this model")]
+    ModelInUse,
     /// The entry can't be logged as it is: it is of another kind, or too long.
     #[error("not an entry to be logged as it is")]
     NotAFact,

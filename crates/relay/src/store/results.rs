@@ -101,6 +101,29 @@ pub(crate) fn results(
     Ok(page)
 }
 
+/// A task's canonical result or, where it is not settled, the one of its first
+/// receipt.
+pub(crate) fn result(
+    db: &Connection,
+    job: &JobRow,
+    index: u32,
+) -> Result<Option<ResultRow>, StoreError> {
+    if u64::from(index) >= job.tasks {
+        return Ok(None);
+    }
+    let mut query = db.prepare_cached(
+        "SELECT settled, (SELECT min(seq) FROM votes WHERE task = id) FROM tasks WHERE id = ?1",
+    )?;
+    let task = job.first_task + i64::from(index);
+    let (settled, voted): (Option<i64>, Option<i64>) =
+        query.query_row([task], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    match (settled, voted) {
+        (Some(seq), _) => canonical(db, job, seq as u64).map(Some),
+        (None, Some(seq)) => first(db, job, seq as u64),
+        (None, None) => Ok(None),
+    }
+}
+
 /// The result of the task that this entry settled.
 fn canonical(db: &Connection, job: &JobRow, seq: u64) -> Result<ResultRow, StoreError> {
     let Some(Entry::Settled { votes, answer, .. }) = entry(db, seq)? else {

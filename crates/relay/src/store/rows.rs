@@ -60,6 +60,7 @@ impl JobRow {
     pub fn info(&self, leased: u64) -> JobInfo {
         JobInfo {
             id: self.id,
+            runtime: self.template.runtime,
             name: self.template.name.clone(),
             state: self.state,
             module: self.template.module,
@@ -72,6 +73,7 @@ impl JobRow {
             error_ppb: self.template.error_ppb.unwrap_or(DEFAULT_ERROR_PPB),
             budget: self.budget,
             spent: self.spent,
+            note: None,
         }
     }
 
@@ -293,7 +295,7 @@ pub(crate) fn output(
 }
 
 /// The output list that came with a receipt, where it is at most 64 KiB.
-pub(super) fn inline_output(db: &Connection, receipt: u64) -> Found<Vec<u8>> {
+pub(crate) fn inline_output(db: &Connection, receipt: u64) -> Found<Vec<u8>> {
     let mut query = db.prepare_cached("SELECT bytes FROM outputs WHERE seq = ?1")?;
     Ok(query.query_row([receipt as i64], |row| row.get(0)).optional()?)
 }
@@ -469,7 +471,7 @@ pub(crate) fn is_referred(db: &Connection, digest: Digest) -> Result<bool, Store
 }
 
 /// Counts and fuel are stored as SQLite's signed integers.
-pub(super) fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(crate) fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(at)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, number))
 }

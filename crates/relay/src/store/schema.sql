@@ -1,4 +1,4 @@
--- Version 2. Entries are the facts; tables marked "derived" are functions of
+-- Version 3. Entries are the facts; tables marked "derived" are functions of
 -- them (store/check.rs rebuilds and compares). The others hold what tasks are
 -- made of: no counts, no money.
 
@@ -133,6 +133,25 @@ CREATE TABLE modules (
     memory_pages   INTEGER NOT NULL,
     PRIMARY KEY (owner, source)
 ) STRICT, WITHOUT ROWID;
+
+-- Model files that the operator installed: public.
+CREATE TABLE models (
+    digest       BLOB PRIMARY KEY,  -- of its header, which is a blob
+    name         TEXT NOT NULL UNIQUE,
+    work         TEXT NOT NULL,     -- embed or generate
+    context      INTEGER NOT NULL,  -- tokens
+    header_bytes INTEGER NOT NULL,
+    bytes        INTEGER NOT NULL,  -- of all blocks
+    added_ms     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE model_blocks (
+    model  BLOB NOT NULL,
+    number INTEGER NOT NULL,        -- from 0
+    digest BLOB NOT NULL,           -- a blob
+    PRIMARY KEY (model, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX model_blocks_by_digest ON model_blocks (digest);
 
 -- Input lists that an owner put.
 CREATE TABLE inputs (

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `PRAGMA user_version` of the schema.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// Most fuel an owner can have: sums stay inside SQLite's integers.
 pub(crate) const MAX_BALANCE: u64 = 1 << 62;
@@ -171,6 +171,8 @@ impl Batch<'_> {
                     ])?;
                 Ok(Outcome::Done)
             }
+            Write::PutModel(model) => self.put_model(model),
+            Write::RemoveModel { digest } => self.remove_model(digest),
             Write::PutInput { owner, input } => {
                 self.put_body(input)?;
                 self.tx
@@ -326,6 +328,7 @@ impl Batch<'_> {
         self.set_balance(job.owner, left)?;
         let reserve = Movement::Reserve {
             job: job.id,
+            runtime: job.runtime,
             tasks: job.tasks.len() as u32,
             fuel: job.fuel,
             error_ppb: job.error_ppb,

@@ -206,7 +206,7 @@ impl Batch<'_> {
 
     pub(super) fn log(&mut self, entry: &Entry) -> Result<Outcome, StoreError> {
         let node = match entry {
-            Entry::Roster { .. } | Entry::Rules { .. } => None,
+            Entry::Roster { .. } | Entry::Rules { .. } | Entry::Redrawn { .. } => None,
             Entry::Unanswered { node, .. } | Entry::Refused { node, .. } => Some(*node),
             _ => return Ok(Outcome::Refused(Refusal::NotAFact)),
         };

@@ -279,6 +279,7 @@ async fn answer_challenge(
         package: Package::Full,
         admissions: vec![grid_sandbox::ADMISSION],
         holding: holding.to_vec(),
+        inference: None,
     };
     send(socket, &FromNode::Join(join)).await;
     named

@@ -7,7 +7,7 @@ use super::{ERROR_PPB, Policy, Scenario, Size};
 use crate::Task;
 use crate::trust::{Act, Draw, Quorums, Roster, Rules, Settlement, Vote, Voter};
 use grid_protocol::entry::Member;
-use grid_protocol::{JobId, PublicKey};
+use grid_protocol::{JobId, PublicKey, Runtime};
 use std::collections::{HashMap, VecDeque};
 
 const JOB: JobId = JobId([7; 16]);
@@ -50,7 +50,7 @@ pub(super) fn run(scenario: &Scenario, rules: Rules, size: Size, seed: u64) -> R
         counts: Counts::default(),
         acts: VecDeque::new(),
     };
-    world.quorums.open_job(JOB, ERROR_PPB, size.tasks);
+    world.quorums.open_job(JOB, Runtime::Wasm, ERROR_PPB, size.tasks);
     for place in 0..world.nodes.all.len() {
         world.join(place);
     }

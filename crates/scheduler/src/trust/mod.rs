@@ -21,7 +21,7 @@ mod state;
 mod vote;
 
 pub use quorums::{Act, Quorums};
-pub use roster::Roster;
+pub use roster::{Excuses, Roster};
 pub use rules::{MAX_HOLD, Rules, RulesError};
 pub use standing::Standing;
 pub use state::Trust;

@@ -5,7 +5,7 @@ use super::state::Trust;
 use super::vote::{Draw, Settlement, Vote, Voter, Want};
 use crate::Task;
 use grid_protocol::entry::MAX_VOTES;
-use grid_protocol::{JobId, PublicKey};
+use grid_protocol::{JobId, PublicKey, Runtime};
 use std::collections::{HashMap, VecDeque};
 
 /// What the relay is to do.
@@ -64,13 +64,14 @@ struct Open {
 
 #[derive(Debug)]
 struct Job {
+    runtime: Runtime,
     error_ppb: u32,
     /// Tasks that are not settled, with votes or without.
     left: u32,
     open: HashMap<u32, Open>,
 }
 
-/// A node's votes on open tasks.
+/// A node's votes on open tasks of one runtime.
 #[derive(Debug, Default)]
 struct Desk {
     /// Provisional results, in the order of the log.
@@ -96,7 +97,7 @@ impl Desk {
 pub struct Quorums {
     trust: Trust,
     jobs: HashMap<JobId, Job>,
-    desks: HashMap<PublicKey, Desk>,
+    desks: HashMap<(Runtime, PublicKey), Desk>,
 }
 
 fn nodes(votes: &[Vote]) -> Vec<PublicKey> {
@@ -123,12 +124,12 @@ impl Quorums {
         self.trust.set_rules(rules);
     }
 
-    /// A job with so many tasks that are not settled; its results may be wrong
+    /// A job of this runtime with so many tasks that are not settled; its results may be wrong
     /// with probability `error_ppb` billionths.
-    pub fn open_job(&mut self, job: JobId, error_ppb: u32, tasks: u32) {
+    pub fn open_job(&mut self, job: JobId, runtime: Runtime, error_ppb: u32, tasks: u32) {
         self.end_job(job);
         if tasks > 0 {
-            self.jobs.insert(job, Job { error_ppb, left: tasks, open: HashMap::new() });
+            self.jobs.insert(job, Job { runtime, error_ppb, left: tasks, open: HashMap::new() });
         }
     }
 
@@ -136,19 +137,26 @@ impl Quorums {
     pub fn end_job(&mut self, job: JobId) {
         let Some(ended) = self.jobs.remove(&job) else { return };
         for (index, open) in ended.open {
-            self.forget(&Task { job, index }, &open.votes);
+            self.forget(ended.runtime, &Task { job, index }, &open.votes);
         }
     }
 
-    fn forget(&mut self, task: &Task, votes: &[Vote]) {
+    fn forget(&mut self, runtime: Runtime, task: &Task, votes: &[Vote]) {
         for node in nodes(votes) {
-            if let Some(desk) = self.desks.get_mut(&node) {
+            let key = (runtime, node);
+            if let Some(desk) = self.desks.get_mut(&key) {
                 desk.forget(task);
                 if desk.held.is_empty() && desk.others.is_empty() {
-                    self.desks.remove(&node);
+                    self.desks.remove(&key);
                 }
             }
         }
+    }
+
+    /// Votes of a node on tasks that are not settled.
+    pub fn open_of(&self, node: &PublicKey) -> u64 {
+        let desks = Runtime::ALL.iter().filter_map(|runtime| self.desks.get(&(*runtime, *node)));
+        desks.map(|desk| (desk.held.len() + desk.others.len()) as u64).sum()
     }
 
     fn stage(&self, task: &Task) -> Option<Stage> {
@@ -193,7 +201,7 @@ impl Quorums {
             if open.votes.len() + 1 >= MAX_VOTES {
                 return;
             }
-            self.desks.entry(node).or_default().others.push(task);
+            self.desks.entry((job.runtime, node)).or_default().others.push(task);
         }
         open.votes.push(vote);
     }
@@ -203,7 +211,7 @@ impl Quorums {
         let job = self.jobs.get_mut(&task.job)?;
         let open = job.open.get_mut(&task.index)?;
         let Vote { seq, draw, .. } = *open.votes.last()?;
-        let (stage, act) = match self.trust.wants(&open.votes, job.error_ppb) {
+        let (stage, act) = match self.trust.wants(job.runtime, &open.votes, job.error_ppb) {
             Want::Settle { answer } => {
                 let settlement = Settlement::new(task, answer, open.votes.clone());
                 (Stage::Settling, Some(Act::Settle(settlement)))
@@ -225,15 +233,15 @@ impl Quorums {
 
     /// Moves the task between the piles on its voters' desks.
     fn set_stage(&mut self, task: Task, stage: Stage) {
-        let Some(open) = self.jobs.get_mut(&task.job) else { return };
-        let Some(open) = open.open.get_mut(&task.index) else { return };
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        let Some(open) = job.open.get_mut(&task.index) else { return };
         let before = std::mem::replace(&mut open.stage, stage);
         if (before == Stage::Held) == (stage == Stage::Held) {
             return;
         }
         for vote in &open.votes {
             let Voter::Node(node) = vote.voter else { continue };
-            let Some(desk) = self.desks.get_mut(&node) else { continue };
+            let Some(desk) = self.desks.get_mut(&(job.runtime, node)) else { continue };
             desk.forget(&task);
             if stage == Stage::Held {
                 let place = desk.held.partition_point(|(seq, _)| *seq < vote.seq);
@@ -257,8 +265,10 @@ impl Quorums {
     /// The settlement was committed as entry `seq`: standings change, and what
     /// that means for other tasks is returned.
     pub fn settled(&mut self, seq: u64, settlement: &Settlement) -> Vec<Act> {
-        let effects = self.trust.settle(seq, settlement);
         let task = settlement.task;
+        // A settled task's job was open; votes on others are not decided here.
+        let runtime = self.jobs.get(&task.job).map_or(Runtime::Wasm, |job| job.runtime);
+        let effects = self.trust.settle(runtime, seq, settlement);
         if let Some(job) = self.jobs.get_mut(&task.job) {
             let open = job.open.remove(&task.index);
             job.left = job.left.saturating_sub(1);
@@ -266,24 +276,27 @@ impl Quorums {
                 self.jobs.remove(&task.job);
             }
             if let Some(open) = open {
-                self.forget(&task, &open.votes);
+                self.forget(runtime, &task, &open.votes);
             }
         }
         let mut acts = Vec::new();
         for node in effects.passed {
-            self.release(node, &mut acts);
+            self.release(runtime, node, &mut acts);
         }
         for node in effects.caught {
-            self.doubt(node, &mut acts);
+            for runtime in Runtime::ALL {
+                self.doubt(runtime, node, &mut acts);
+            }
         }
         acts
     }
 
     /// The node passed a check: some of its provisional results may settle, or
     /// be checked after all where its class has come under doubt.
-    fn release(&mut self, node: PublicKey, acts: &mut Vec<Act>) {
-        let Some(desk) = self.desks.get(&node) else { return };
-        let proved = desk.held.iter().take_while(|(seq, _)| self.trust.proved_since(&node, *seq));
+    fn release(&mut self, runtime: Runtime, node: PublicKey, acts: &mut Vec<Act>) {
+        let Some(desk) = self.desks.get(&(runtime, node)) else { return };
+        let proved = |seq| self.trust.proved_since(runtime, &node, seq);
+        let proved = desk.held.iter().take_while(|(seq, _)| proved(*seq));
         let tasks: Vec<Task> = proved.map(|(_, task)| *task).collect();
         for task in tasks {
             acts.extend(self.decide(task));
@@ -291,8 +304,8 @@ impl Quorums {
     }
 
     /// The node was caught: its votes don't count any more.
-    fn doubt(&mut self, node: PublicKey, acts: &mut Vec<Act>) {
-        let Some(desk) = self.desks.get(&node) else { return };
+    fn doubt(&mut self, runtime: Runtime, node: PublicKey, acts: &mut Vec<Act>) {
+        let Some(desk) = self.desks.get(&(runtime, node)) else { return };
         let held = desk.held.iter().map(|(_, task)| *task);
         let tasks: Vec<Task> = held.chain(desk.others.iter().copied()).collect();
         for task in tasks {
@@ -329,6 +342,13 @@ impl Quorums {
         }
         self.set_stage(task, Stage::Judging);
         vec![Act::Referee { task }]
+    }
+
+    /// The relay runs nothing itself: the next vote on the task decides.
+    pub fn no_referee(&mut self, task: Task) {
+        if self.stage(&task) == Some(Stage::Judging) {
+            self.set_stage(task, Stage::Checking);
+        }
     }
 
     /// After a restart: what every open task needs, in the order of the log.

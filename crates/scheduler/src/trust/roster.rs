@@ -2,8 +2,13 @@
 
 use super::vote::Draw;
 use grid_protocol::PublicKey;
-use grid_protocol::entry::Member;
+use grid_protocol::entry::{Member, Unanswered};
 use std::collections::HashMap;
+
+/// Places of a draw that are looked at for candidates.
+const PLACES: u32 = 64;
+/// Different nodes that a draw names at most.
+const CANDIDATES: usize = 8;
 
 /// The nodes on line, in an order that the log determines.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +63,23 @@ impl Roster {
         self.members.get(draw.candidate(i, self.members.len())?)
     }
 
+    /// Whom a draw names to check beside these voters: each node at its first
+    /// place, in order; of the first 64 places, at most 8 nodes.
+    pub fn candidates(&self, draw: &Draw, voters: &[PublicKey]) -> Vec<(u32, PublicKey)> {
+        let mut found: Vec<(u32, PublicKey)> = Vec::new();
+        for place in 0..PLACES {
+            let Some(member) = self.candidate(draw, place) else { break };
+            let new = found.iter().all(|(_, node)| *node != member.node);
+            if new && self.eligible(member, voters) {
+                found.push((place, member.node));
+                if found.len() == CANDIDATES {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
     /// May `member` vote beside these voters? Not if it is one of them, or
     /// shares a network or an account with one.
     pub fn eligible(&self, member: &Member, voters: &[PublicKey]) -> bool {
@@ -67,6 +89,30 @@ impl Roster {
             });
             *voter != member.node && !near
         })
+    }
+}
+
+/// Whom of a draw the log passes over.
+#[derive(Debug, Clone, Default)]
+pub struct Excuses {
+    nodes: Vec<PublicKey>,
+    /// Everybody up to this place.
+    crowd: Option<u32>,
+}
+
+impl Excuses {
+    /// An Unanswered entry says so. `node` is passed over at all its places.
+    pub fn add(&mut self, place: u32, node: PublicKey, why: Unanswered) {
+        if why == Unanswered::Crowded {
+            self.crowd = self.crowd.max(Some(place));
+        } else if !self.nodes.contains(&node) {
+            self.nodes.push(node);
+        }
+    }
+
+    /// Is the node at this place passed over?
+    pub fn covers(&self, place: u32, node: &PublicKey) -> bool {
+        self.crowd >= Some(place) || self.nodes.contains(node)
     }
 }
 

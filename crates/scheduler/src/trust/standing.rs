@@ -3,12 +3,10 @@
 use super::rules::Rules;
 use std::fmt;
 
-/// What is remembered of a node.
+/// What is remembered of a node in one runtime.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     pub(super) passes: u32,
-    /// The settlement in which it was caught.
-    pub(super) caught: Option<u64>,
     /// Its receipts that passed and were committed last, by rising entry, at
     /// most as many as the hold.
     pub(super) latest: Vec<u64>,

@@ -4,16 +4,20 @@ use super::evidence::Population;
 use super::rules::Rules;
 use super::standing::{Record, Standing};
 use super::vote::{Effects, Settlement, Vote, Voter, Want};
-use grid_protocol::{Digest, PublicKey};
+use grid_protocol::{Digest, PublicKey, Runtime};
 use std::collections::HashMap;
 
 /// What is known of nodes. Changes only when a settlement is applied, so that
-/// an auditor who reads the log has the same state at the same place.
+/// an auditor who reads the log has the same state at the same place. Whoever
+/// was good at one runtime is new to another; who was caught is caught.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
     rules: Rules,
-    records: HashMap<PublicKey, Record>,
-    population: Population,
+    records: HashMap<(Runtime, PublicKey), Record>,
+    /// What the nodes of each runtime showed together.
+    populations: HashMap<Runtime, Population>,
+    /// The settlements in which nodes were caught.
+    caught: HashMap<PublicKey, u64>,
 }
 
 /// The votes for one answer.
@@ -46,17 +50,18 @@ impl Trust {
 
     /// Was the node caught? Then it is shut out for good.
     pub fn is_caught(&self, node: &PublicKey) -> bool {
-        self.records.get(node).is_some_and(|record| record.caught.is_some())
+        self.caught.contains_key(node)
     }
 
-    /// How a node stands; one that was never seen is a newcomer.
-    pub fn standing(&self, node: &PublicKey) -> Standing {
-        let record = self.records.get(node);
-        let passes = record.map_or(0, |record| record.passes);
-        let caught = record.and_then(|record| record.caught);
-        let error = match caught {
-            Some(_) => 1.0,
-            None => self.population.error(&self.rules, passes),
+    /// How a node stands in a runtime; one that was never seen there is a
+    /// newcomer.
+    pub fn standing(&self, runtime: Runtime, node: &PublicKey) -> Standing {
+        let passes = self.records.get(&(runtime, *node)).map_or(0, |record| record.passes);
+        let caught = self.caught.get(node).copied();
+        let error = match (caught, self.populations.get(&runtime)) {
+            (Some(_), _) => 1.0,
+            (None, Some(population)) => population.error(&self.rules, passes),
+            (None, None) => Population::default().error(&self.rules, passes),
         };
         let newcomer = passes < self.rules.newcomer;
         Standing { passes, caught, newcomer, error, rules: self.rules }
@@ -66,9 +71,9 @@ impl Trust {
     /// with probability `error_ppb` billionths. The order of the votes doesn't
     /// matter. Votes of caught nodes don't count, nor a voter's second vote;
     /// without votes, one is wanted.
-    pub fn wants(&self, votes: &[Vote], error_ppb: u32) -> Want {
+    pub fn wants(&self, runtime: Runtime, votes: &[Vote], error_ppb: u32) -> Want {
         if let [vote] = votes {
-            return self.wants_alone(vote, error_ppb);
+            return self.wants_alone(runtime, vote, error_ppb);
         }
         let mut live: Vec<&Vote> = votes.iter().filter(|vote| self.counts(vote)).collect();
         live.sort_by_key(|vote| vote.seq);
@@ -83,8 +88,8 @@ impl Trust {
         }
         match live.as_slice() {
             [] => Want::Check,
-            [vote] => self.wants_alone(vote, error_ppb),
-            live => self.wants_together(live, error_ppb),
+            [vote] => self.wants_alone(runtime, vote, error_ppb),
+            live => self.wants_together(runtime, live, error_ppb),
         }
     }
 
@@ -97,15 +102,15 @@ impl Trust {
 
     /// A single result: it counts alone when its node is trusted, its draw
     /// spared it the check, and later checks showed that the node stayed good.
-    fn wants_alone(&self, vote: &Vote, error_ppb: u32) -> Want {
+    fn wants_alone(&self, runtime: Runtime, vote: &Vote, error_ppb: u32) -> Want {
         let Voter::Node(node) = &vote.voter else {
             return Want::Settle { answer: vote.answer };
         };
-        let standing = self.standing(node);
+        let standing = self.standing(runtime, node);
         if standing.caught.is_some() || vote.draw.fraction() < standing.check_rate(error_ppb) {
             return Want::Check;
         }
-        if self.proved_since(node, vote.seq) {
+        if self.proved_since(runtime, node, vote.seq) {
             return Want::Settle { answer: vote.answer };
         }
         Want::Hold
@@ -113,14 +118,15 @@ impl Trust {
 
     /// Did the node pass as many checks of receipts committed after `receipt`
     /// as the hold asks for?
-    pub(super) fn proved_since(&self, node: &PublicKey, receipt: u64) -> bool {
+    pub(super) fn proved_since(&self, runtime: Runtime, node: &PublicKey, receipt: u64) -> bool {
         let hold = self.rules.hold as usize;
-        hold == 0 || self.records.get(node).is_some_and(|record| record.proved_since(receipt, hold))
+        let record = self.records.get(&(runtime, *node));
+        hold == 0 || record.is_some_and(|record| record.proved_since(receipt, hold))
     }
 
     /// At least two votes of different nodes, in the log's order.
-    fn wants_together(&self, votes: &[&Vote], error_ppb: u32) -> Want {
-        let sides = self.sides(votes);
+    fn wants_together(&self, runtime: Runtime, votes: &[&Vote], error_ppb: u32) -> Want {
+        let sides = self.sides(runtime, votes);
         let dispute = sides.len() > 1;
         if dispute && sides.iter().filter(|side| side.established).count() > 1 {
             return Want::Referee;
@@ -136,11 +142,11 @@ impl Trust {
     }
 
     /// The votes by answer, that of the first vote first.
-    fn sides(&self, votes: &[&Vote]) -> Vec<Side> {
+    fn sides(&self, runtime: Runtime, votes: &[&Vote]) -> Vec<Side> {
         let mut sides: Vec<Side> = Vec::with_capacity(2);
         for vote in votes {
             let Voter::Node(node) = &vote.voter else { continue };
-            let Standing { error, newcomer, .. } = self.standing(node);
+            let Standing { error, newcomer, .. } = self.standing(runtime, node);
             let odds = ((1.0 - error) / error).max(1.0);
             match sides.iter_mut().find(|side| side.answer == vote.answer) {
                 Some(side) => {
@@ -176,27 +182,28 @@ impl Trust {
         (1..side.votes).fold(lied + staged, |error, _| error * ring)
     }
 
-    /// Applies the settlement that is entry `seq`: nodes whose answers agree
-    /// with another vote passed a check, those whose answer lost are caught.
-    pub fn settle(&mut self, seq: u64, settlement: &Settlement) -> Effects {
+    /// Applies the settlement that is entry `seq`, of a job of this runtime:
+    /// nodes whose answers agree with another vote passed a check, those whose
+    /// answer lost are caught.
+    pub fn settle(&mut self, runtime: Runtime, seq: u64, settlement: &Settlement) -> Effects {
         let mut effects = Effects::default();
         let live: Vec<Vote> =
             settlement.votes.iter().filter(|vote| self.counts(vote)).copied().collect();
         let agreeing = live.iter().filter(|vote| vote.answer == settlement.answer).count();
         for vote in live {
             let Voter::Node(node) = vote.voter else { continue };
-            let record = self.records.entry(node).or_default();
+            let record = self.records.entry((runtime, node)).or_default();
+            let population = self.populations.entry(runtime).or_default();
             if vote.answer != settlement.answer {
-                if record.caught.is_none() {
-                    record.caught = Some(seq);
-                    self.population.record(&self.rules, record.passes, true);
+                if self.caught.insert(node, seq).is_none() {
+                    population.record(&self.rules, record.passes, true);
                     effects.caught.push(node);
                 }
                 continue;
             }
             effects.credited.push(vote.seq);
             if agreeing > 1 {
-                self.population.record(&self.rules, record.passes, false);
+                population.record(&self.rules, record.passes, false);
                 record.pass(vote.seq, self.rules.hold as usize);
                 effects.passed.push(node);
             }

@@ -6,7 +6,7 @@ use super::counts::Counts;
 use super::{Deadline, native};
 use crate::process::{command, stream};
 use crate::ui;
-use crate::{build, cargo, ext, programs, tidy as rules};
+use crate::{build, cargo, ext, kernels, programs, tidy as rules};
 
 pub(super) fn tidy(_: Deadline) -> Result<Counts> {
     let report = rules::check()?;
@@ -19,7 +19,7 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
     let examples = "examples/Cargo.toml";
     let programs = "tests/programs/Cargo.toml";
     let fuzz = "fuzz/Cargo.toml";
-    let checks: [(&str, &[&str]); 9] = [
+    let checks: [(&str, &[&str]); 10] = [
         ("formatting", &["fmt", "--all", "--check"]),
         ("formatting of examples", &["fmt", "--all", "--check", "--manifest-path", examples]),
         ("formatting of programs", &["fmt", "--all", "--check", "--manifest-path", programs]),
@@ -31,8 +31,24 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
                 "clippy",
                 "--package",
                 "grid-browser",
+                "--package",
+                "grid-dashboard",
                 "--target",
                 "wasm32-unknown-unknown",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        (
+            "clippy of kernels",
+            &[
+                "clippy",
+                "--package",
+                "grid-tensor",
+                "--features",
+                "gpu",
+                "--all-targets",
                 "--",
                 "-D",
                 "warnings",
@@ -138,6 +154,16 @@ pub(super) fn engines(deadline: Deadline) -> Result<Counts> {
     build::examples(deadline.left())?;
     programs::build(deadline.left())?;
     node_runner("engines", &["tests/engines/run.mjs"], deadline)
+}
+
+pub(super) fn kernels(deadline: Deadline) -> Result<Counts> {
+    let mut arguments = vec!["build", "--package", "grid-tensor", "--features", "gpu", "--tests"];
+    arguments.push(native::MESSAGES);
+    let tests = native::build("Build the kernels' tests", None, &arguments, deadline)?;
+    let mut counts = native::run(&tests, |_| true, deadline)?;
+    kernels::page(deadline.left())?;
+    counts.add(&node_runner("kernels", &["tests/kernels/run.mjs"], deadline)?);
+    Ok(counts)
 }
 
 /// Runs a script of our own that counts its tests in its last line.

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::Deadline;
 use super::counts::Counts;
-use crate::cargo;
 use crate::process::{command, stream};
 use crate::ui::{self, Step};
+use crate::{cargo, dashboard};
 
 /// A test program that cargo built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) fn programs(deadline: Deadline) -> Result<&'static [Program]> {
     if let Some(programs) = BUILT.get() {
         return Ok(programs);
     }
+    // First, for the relay carries it.
+    dashboard::build(deadline.left())?;
     let all =
         ["build", "--workspace", "--exclude", "xtask", "--bins", "--tests", "--examples", MESSAGES];
     let mut programs = build("Build programs and tests", None, &all, deadline)?;

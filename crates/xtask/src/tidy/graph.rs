@@ -58,13 +58,14 @@ const HOMES: &[(&[&str], &[&str])] = &[
             "gloo",
             "serde-wasm-bindgen",
         ],
-        &["grid-browser", "grid-dashboard", "grid-client-js"],
+        &["grid-browser", "grid-contexts", "grid-inference", "grid-dashboard", "grid-client-js"],
     ),
     (
         &["tokio", "tokio-util", "tokio-tungstenite", "reqwest", "axum", "tower-http"],
         &["grid-relay", "grid-cli", "grid-client", "grid-testing", "grid-tests"],
     ),
     (&["wasmtime"], &["grid-engine"]),
+    (&["wgpu"], &["grid-tensor"]),
     (&["rusqlite"], &["grid-relay", "grid-tests"]),
     // Libraries have typed errors; anyhow is for mains and for tests.
     (&["anyhow"], &["grid-relay", "grid-cli", "grid-testing", "grid-tests", "xtask"]),

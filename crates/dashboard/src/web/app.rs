@@ -1,0 +1,125 @@
+//! The frame around every page: title, places to go, what page it is.
+
+use super::pages;
+use crate::route::Route;
+use leptos::html;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast as _;
+
+pub(super) fn mount() {
+    mount_to_body(App);
+}
+
+/// Where the visitor is.
+fn here() -> Route {
+    let location = window().location();
+    let fragment = location.hash().unwrap_or_default();
+    let asked = || Route::of_query(&location.search().unwrap_or_default());
+    match Route::parse(&fragment) {
+        Route::Overview if fragment.is_empty() => asked().unwrap_or(Route::Overview),
+        route => route,
+    }
+}
+
+#[component]
+fn App() -> impl IntoView {
+    pages::Key::provide();
+    let route = RwSignal::new(here());
+    let main = NodeRef::<html::Main>::new();
+    let handle = window_event_listener(leptos::ev::hashchange, move |_| {
+        route.set(here());
+        // A new page begins at its top, for the eyes and for the reader.
+        window().scroll_to_with_x_and_y(0.0, 0.0);
+        if let Some(main) = main.get_untracked() {
+            let _ = main.focus();
+        }
+    });
+    on_cleanup(move || handle.remove());
+    Effect::new(move |_| document().set_title(&format!("{} · Grid", route.get().title())));
+    let skip = move |event: leptos::ev::MouseEvent| {
+        event.prevent_default();
+        if let Some(main) = main.get_untracked() {
+            let _ = main.focus();
+        }
+    };
+    let places = [Route::Overview, Route::Leaders, Route::Check(None), Route::Job(None)];
+    view! {
+        <header>
+            <a class="skip" href="#/" on:click=skip>"Skip to the page"</a>
+            <a class="home" href="#/">
+                <svg class="mark" viewBox="0 0 16 16" aria-hidden="true">
+                    <rect width="7" height="7" rx="2"/>
+                    <rect class="faint" x="9" width="7" height="7" rx="2"/>
+                    <rect class="faint" y="9" width="7" height="7" rx="2"/>
+                    <rect x="9" y="9" width="7" height="7" rx="2"/>
+                </svg>
+                "Grid"
+            </a>
+            <nav aria-label="Pages">
+                <ul>
+                    {places.into_iter().map(|place| {
+                        let current = move || (section(route.get()) == place).then_some("page");
+                        view! {
+                            <li><a href=place.to_string() aria-current=current>{name(place)}</a></li>
+                        }
+                    }).collect_view()}
+                </ul>
+            </nav>
+        </header>
+        <main tabindex="-1" node_ref=main>
+            {move || page(route.get())}
+        </main>
+        <footer>
+            <p>"One point is 1,000,000,000 fuel of verified work. Everything here follows from the \
+                relay's public log, and "<a href="#/audit">"can be recomputed in this page"</a>"."</p>
+            <p><a href="v1/network">"/v1/network"</a>" · "<a href="metrics">"/metrics"</a>" · "
+                <a href="log/checkpoint">"/log/checkpoint"</a></p>
+        </footer>
+    }
+}
+
+fn name(place: Route) -> &'static str {
+    match place {
+        Route::Job(_) => "Your jobs",
+        other => other.title(),
+    }
+}
+
+/// Which of the places a page belongs to.
+fn section(route: Route) -> Route {
+    match route {
+        Route::Check(_) => Route::Check(None),
+        Route::Job(_) => Route::Job(None),
+        Route::Audit | Route::Node(_) => Route::Leaders,
+        other => other,
+    }
+}
+
+fn page(route: Route) -> AnyView {
+    match route {
+        Route::Overview => pages::overview(),
+        Route::Leaders => pages::leaderboard(),
+        Route::Check(entry) => pages::check(entry),
+        Route::Audit => pages::audit(),
+        Route::Node(key) => pages::node(key),
+        Route::Job(id) => pages::job(id),
+        Route::Unknown => view! {
+            <h1>"There is no such page"</h1>
+            <p><a href="#/">"What the network does now"</a></p>
+        }
+        .into_any(),
+    }
+}
+
+/// Hands bytes to the visitor as a file.
+pub(super) fn save(name: &str, bytes: &[u8]) {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence(&parts) else { return };
+    let Ok(url) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
+    if let Ok(link) = document().create_element("a") {
+        let _ = link.set_attribute("href", &url);
+        let _ = link.set_attribute("download", name);
+        link.unchecked_into::<web_sys::HtmlElement>().click();
+    }
+    let _ = web_sys::Url::revoke_object_url(&url);
+}

@@ -1,0 +1,355 @@
+//! Counts over time, and who earned what of late: a function of the last 30
+//! days of entries, read once and then followed.
+
+use crate::store::{Entry, StoreError, rows};
+use grid_protocol::PublicKey;
+use grid_protocol::api::Earned;
+use grid_protocol::live::{History as Moments, Leaders, Moment, SettledInfo};
+use rusqlite::Connection;
+use serde::Deserialize;
+use std::collections::{HashMap, VecDeque};
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+/// How far back the charts go.
+const KEPT: u64 = 30 * DAY;
+/// Settlements that the feed shows.
+const RECENT: usize = 20;
+/// Nodes that a leaderboard shows.
+const LEADERS: usize = 100;
+
+/// A stretch of time that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Span {
+    Hour,
+    Day,
+    Week,
+    Month,
+    All,
+}
+
+/// Counts in steps of one length, the newest last.
+#[derive(Debug)]
+struct Series {
+    step_ms: u64,
+    length: usize,
+    moments: VecDeque<Moment>,
+}
+
+impl Series {
+    fn new(step_ms: u64, length: usize) -> Self {
+        Self { step_ms, length, moments: VecDeque::new() }
+    }
+
+    /// The moment of this time, if it is kept.
+    fn at(&mut self, at_ms: u64) -> Option<&mut Moment> {
+        let from_ms = at_ms / self.step_ms * self.step_ms;
+        let newest = self.moments.back().map(|moment| moment.from_ms);
+        if newest.is_none_or(|newest| from_ms > newest) {
+            self.moments.push_back(Moment { from_ms, ..Moment::default() });
+            while self.moments.len() > self.length {
+                self.moments.pop_front();
+            }
+        }
+        // The clock may have gone back a little: look from the end.
+        self.moments.iter_mut().rev().find(|moment| moment.from_ms <= from_ms)
+    }
+
+    /// Without gaps, until now.
+    fn filled(&self, now_ms: u64) -> Vec<Moment> {
+        let last = now_ms / self.step_ms;
+        let first = last.saturating_sub(self.length as u64 - 1);
+        let mut known = self.moments.iter().peekable();
+        (first..=last)
+            .map(|step| {
+                let from_ms = step * self.step_ms;
+                while known.next_if(|moment| moment.from_ms < from_ms).is_some() {}
+                let here = known.next_if(|moment| moment.from_ms == from_ms).copied();
+                here.unwrap_or(Moment { from_ms, ..Moment::default() })
+            })
+            .collect()
+    }
+}
+
+/// What nodes earned, in steps of one length.
+#[derive(Debug)]
+struct Earnings {
+    step_ms: u64,
+    length: u64,
+    steps: VecDeque<(u64, HashMap<PublicKey, (u64, u64)>)>,
+}
+
+impl Earnings {
+    fn new(step_ms: u64, length: u64) -> Self {
+        Self { step_ms, length, steps: VecDeque::new() }
+    }
+
+    fn add(&mut self, at_ms: u64, node: PublicKey, fuel: u64) {
+        let step = at_ms / self.step_ms;
+        if self.steps.back().is_none_or(|(newest, _)| step > *newest) {
+            self.steps.push_back((step, HashMap::new()));
+            self.forget(step);
+        }
+        if let Some((_, nodes)) = self.steps.back_mut() {
+            let earned: &mut (u64, u64) = nodes.entry(node).or_default();
+            *earned = (earned.0.saturating_add(fuel), earned.1 + 1);
+        }
+    }
+
+    /// Drops what is older than is asked for.
+    fn forget(&mut self, now: u64) {
+        while self.steps.front().is_some_and(|(step, _)| step + self.length <= now) {
+            self.steps.pop_front();
+        }
+    }
+
+    /// From when, and what.
+    fn sum(&mut self, now_ms: u64) -> (u64, Vec<Earned>) {
+        let now = now_ms / self.step_ms;
+        self.forget(now);
+        let mut all: HashMap<PublicKey, (u64, u64)> = HashMap::new();
+        for (node, (fuel, tasks)) in self.steps.iter().flat_map(|(_, nodes)| nodes) {
+            let earned = all.entry(*node).or_default();
+            *earned = (earned.0.saturating_add(*fuel), earned.1 + tasks);
+        }
+        let from_ms = (now + 1).saturating_sub(self.length) * self.step_ms;
+        let earned = all.into_iter().map(|(node, (fuel, tasks))| Earned { node, fuel, tasks });
+        (from_ms, earned.collect())
+    }
+}
+
+/// Most fuel first.
+pub(super) fn ranked(from_ms: u64, complete: bool, mut nodes: Vec<Earned>) -> Leaders {
+    let count = nodes.len() as u64;
+    nodes.sort_unstable_by_key(|earned| (std::cmp::Reverse(earned.fuel), earned.node));
+    nodes.truncate(LEADERS);
+    Leaders { from_ms, complete, nodes, count }
+}
+
+/// The last 30 days.
+#[derive(Debug)]
+pub(super) struct History {
+    /// The next entry to read; 0 before the first reading.
+    next: u64,
+    complete: bool,
+    seconds: Series,
+    hour: Series,
+    day: Series,
+    month: Series,
+    earned_day: Earnings,
+    earned_week: Earnings,
+    /// Nodes that were caught, and by which entry.
+    caught: HashMap<PublicKey, u64>,
+    recent: VecDeque<SettledInfo>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            next: 0,
+            complete: false,
+            seconds: Series::new(SECOND, 60),
+            hour: Series::new(MINUTE, 60),
+            day: Series::new(15 * MINUTE, 96),
+            month: Series::new(8 * HOUR, 90),
+            earned_day: Earnings::new(HOUR, 24),
+            earned_week: Earnings::new(DAY, 7),
+            caught: HashMap::new(),
+            recent: VecDeque::new(),
+        }
+    }
+}
+
+impl History {
+    /// Reads at most `most` entries on.
+    pub(super) fn read_on(
+        &mut self,
+        db: &Connection,
+        now_ms: u64,
+        most: u64,
+    ) -> Result<(), StoreError> {
+        let last = rows::last_entry(db)?;
+        if self.next == 0 {
+            self.next = first_since(db, now_ms.saturating_sub(KEPT), last)?;
+            let mut query = db.prepare_cached("SELECT node, seq FROM caught")?;
+            let caught =
+                query.query_map([], |row| Ok((PublicKey(row.get(0)?), rows::unsigned(row, 1)?)))?;
+            self.caught = caught.collect::<Result<_, _>>()?;
+        }
+        let end = last.min(self.next.saturating_add(most - 1));
+        let mut entries = Vec::new();
+        if self.next <= end {
+            rows::entries(db, self.next, |seq, entry| {
+                if matches!(entry, Entry::Receipt { .. } | Entry::Settled { .. }) {
+                    entries.push((seq, entry));
+                }
+                Ok(seq < end)
+            })?;
+        }
+        for (seq, entry) in entries {
+            match entry {
+                Entry::Receipt { at_ms, .. } => self.count(at_ms, |moment| moment.receipts += 1),
+                Entry::Settled { at_ms, answer, votes, .. } => {
+                    self.settled(db, (seq, at_ms), answer, &votes)?;
+                }
+                _ => {}
+            }
+        }
+        self.next = end + 1;
+        self.complete |= end == last;
+        Ok(())
+    }
+
+    fn settled(
+        &mut self,
+        db: &Connection,
+        (seq, at_ms): (u64, u64),
+        answer: grid_protocol::Digest,
+        votes: &[u64],
+    ) -> Result<(), StoreError> {
+        let votes = votes.iter().map(|vote| rows::receipt(db, *vote));
+        let votes = votes.collect::<Result<Vec<_>, _>>()?;
+        let mut paid = 0_u64;
+        let mut agree = 0;
+        for vote in &votes {
+            let body = &vote.receipt.body;
+            if body.answer() != answer {
+                self.caught.entry(body.node).or_insert(seq);
+                continue;
+            }
+            agree += 1;
+            // The relay's own runs earn nothing; nor does who was caught.
+            let caught = self.caught.get(&body.node).is_some_and(|by| *by <= seq);
+            if body.node != body.relay && !caught {
+                paid = paid.saturating_add(body.fuel);
+                self.earned_day.add(at_ms, body.node, body.fuel);
+                self.earned_week.add(at_ms, body.node, body.fuel);
+            }
+        }
+        self.count(at_ms, |moment| {
+            moment.settled += 1;
+            moment.checked += u64::from(agree > 1);
+            moment.fuel = moment.fuel.saturating_add(paid);
+        });
+        if let Some(canonical) = votes.first() {
+            let body = &canonical.receipt.body;
+            self.recent.truncate(RECENT - 1);
+            self.recent.push_front(SettledInfo {
+                seq,
+                time_ms: at_ms,
+                node: body.node,
+                reason: body.reason,
+                fuel: body.fuel,
+                agree,
+                lost: votes.len() as u64 - agree,
+            });
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, at_ms: u64, count: impl Fn(&mut Moment)) {
+        let all = [&mut self.seconds, &mut self.hour, &mut self.day, &mut self.month];
+        all.into_iter().filter_map(|series| series.at(at_ms)).for_each(count);
+    }
+
+    /// Tasks settled in the last ten whole seconds.
+    pub(super) fn lately(&self, now_ms: u64) -> u64 {
+        let moments = self.seconds.filled(now_ms);
+        moments.iter().rev().skip(1).take(10).map(|moment| moment.settled).sum()
+    }
+
+    /// The last settlements, newest first.
+    pub(super) fn recent(&self) -> Vec<SettledInfo> {
+        self.recent.iter().cloned().collect()
+    }
+
+    /// Counts over a span; `None` where that is not kept.
+    pub(super) fn moments(&self, span: Span, now_ms: u64) -> Option<Moments> {
+        let series = match span {
+            Span::Hour => &self.hour,
+            Span::Day => &self.day,
+            Span::Month => &self.month,
+            Span::Week | Span::All => return None,
+        };
+        let moments = series.filled(now_ms);
+        Some(Moments { step_ms: series.step_ms, complete: self.complete, moments })
+    }
+
+    /// Who earned most in a span; `None` where that is not kept.
+    pub(super) fn leaders(&mut self, span: Span, now_ms: u64) -> Option<Leaders> {
+        let earned = match span {
+            Span::Day => &mut self.earned_day,
+            Span::Week => &mut self.earned_week,
+            Span::Hour | Span::Month | Span::All => return None,
+        };
+        let (from_ms, nodes) = earned.sum(now_ms);
+        Some(ranked(from_ms, self.complete, nodes))
+    }
+}
+
+/// The first entry from this time on: entries come in the order of the clock,
+/// or nearly so.
+fn first_since(db: &Connection, from_ms: u64, last: u64) -> Result<u64, StoreError> {
+    let (mut low, mut high) = (1, last + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let entry = rows::entry(db, middle)?.ok_or(StoreError::Row("a gap between entries"))?;
+        if entry.at_ms() < from_ms { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_have_no_gaps_and_end_now() {
+        let mut series = Series::new(10, 4);
+        for at in [5, 7, 31, 29, 33] {
+            series.at(at).unwrap().settled += 1;
+        }
+        let counts = |now| {
+            let filled = series.filled(now);
+            filled.iter().map(|moment| (moment.from_ms, moment.settled)).collect::<Vec<_>>()
+        };
+        // 29 came after 31: it counts to the moment before, which is the first.
+        assert_eq!(counts(35), [(0, 3), (10, 0), (20, 0), (30, 2)]);
+        assert_eq!(counts(65), [(30, 2), (40, 0), (50, 0), (60, 0)]);
+        assert_eq!(counts(900).iter().map(|(_, settled)| settled).sum::<u64>(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut series = Series::new(1, 4);
+        let mut earned = Earnings::new(1, 4);
+        for at in 0..100 {
+            series.at(at).unwrap().settled += 1;
+            earned.add(at, PublicKey([at as u8; 32]), 1);
+        }
+        assert_eq!((series.moments.len(), earned.steps.len()), (4, 4));
+        assert!(series.at(3).is_none(), "older than what is kept");
+    }
+
+    #[test]
+    fn earnings_leave_the_window() {
+        let mut earned = Earnings::new(HOUR, 24);
+        let node = |n| PublicKey([n; 32]);
+        earned.add(0, node(1), 10);
+        earned.add(HOUR, node(1), 20);
+        earned.add(HOUR, node(2), 25);
+        let ranked_at = |earned: &mut Earnings, now| {
+            let (from_ms, nodes) = earned.sum(now);
+            let leaders = ranked(from_ms, true, nodes);
+            (from_ms, leaders.nodes.iter().map(|e| (e.node, e.fuel)).collect::<Vec<_>>())
+        };
+        let all = ranked_at(&mut earned, 23 * HOUR);
+        assert_eq!(all, (0, vec![(node(1), 30), (node(2), 25)]));
+        let later = ranked_at(&mut earned, 24 * HOUR);
+        assert_eq!(later, (HOUR, vec![(node(2), 25), (node(1), 20)]));
+        assert_eq!(ranked_at(&mut earned, 25 * HOUR).1, []);
+    }
+}

@@ -1,0 +1,242 @@
+// The relay's pages, in Chromium and in Firefox.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { ENGINES, pageIn, proof, says, text, worked } from '../lib/pages.mjs';
+
+/** What a browser downloads in all, over every page. */
+const MOST_BYTES = 200_000;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const STEPS = ['file', 'relay', 'checkpoint', 'inclusion', 'quorum'];
+
+const goto = (page, relay, fragment) => page.goto(`${relay.url}/${fragment}`);
+const choose = async (page, file) => (await page.$('#file')).uploadFile(file);
+const states = page => page.$$eval('.steps li', steps => (
+  steps.map(step => [step.dataset.step, step.className])));
+const verdict = async (page, ok) => {
+  await page.waitForSelector(`.verdict[data-ok="${ok}"]`, { timeout: 20_000 });
+  return states(page);
+};
+
+/** The file, with something changed. */
+function altered(file, name, change) {
+  const content = JSON.parse(readFileSync(file, 'utf8'));
+  change(content);
+  const path = join(dirname(file), `${name}.json`);
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+const flip = hex => (hex[0] === '0' ? '1' : '0') + hex.slice(1);
+
+const tests = {};
+for (const engine of ENGINES) {
+  tests[`a proof is checked off line (${engine})`] = async t => {
+    const network = await worked(t);
+    const file = proof(t, network);
+    const page = await pageIn(t, engine);
+    await goto(page, network.relay, '#/check');
+    await page.waitForSelector('#file');
+    // From here on there is no network: not even a relay to reach.
+    if (engine === 'chromium') await page.setOfflineMode(true);
+    network.relay.process.kill('SIGKILL');
+    await network.relay.ended;
+    await assert.rejects(page.evaluate(() => fetch('/healthz').then(answer => answer.text())));
+
+    await choose(page, file);
+    assert.deepEqual(await verdict(page, true), STEPS.map(step => [step, 'good']));
+    assert.match(await text(page, '.facts'), new RegExp(network.job));
+    const said = [
+      ['job', content => { content.settled.leaf = flip(content.settled.leaf); }, 'inclusion'],
+      ['receipt', content => { content.votes[0].leaf = flip(content.votes[0].leaf); }, 'inclusion'],
+      ['path', content => { content.settled.inclusion[0] = flip(content.settled.inclusion[0]); }, 'inclusion'],
+      ['quorum', content => { content.votes.pop(); }, 'quorum'],
+      ['relay', content => { content.relay = '0'.repeat(64); }, 'checkpoint'],
+      ['root', content => {
+        const lines = content.checkpoint.split('\n');
+        lines[2] = `A${lines[2].slice(1)}`;
+        content.checkpoint = lines.join('\n');
+      }, 'checkpoint'],
+      ['version', content => { content.grid_proof = 2; }, 'file'],
+    ];
+    for (const [name, change, fails] of said) {
+      await choose(page, altered(file, name, change));
+      await says(page, '.verdict', `${name}.json`);
+      const found = await verdict(page, false);
+      assert.equal(found.find(([, state]) => state === 'bad')?.[0], fails, `${name}: ${found}`);
+      assert.equal(await page.$('.facts'), null, 'nothing is proven');
+    }
+    // Dropped, not chosen; and against another relay's key.
+    await page.evaluate(json => {
+      const data = new DataTransfer();
+      data.items.add(new File([json], 'dropped.json'));
+      document.querySelector('.drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data, cancelable: true }));
+    }, readFileSync(file, 'utf8'));
+    await says(page, '.verdict', 'dropped.json');
+    await verdict(page, true);
+    await page.click('.more summary');
+    await page.type('#key', 'ab'.repeat(32));
+    await page.keyboard.press('Tab');
+    const found = await verdict(page, false);
+    assert.deepEqual(found[1], ['relay', 'bad']);
+  };
+
+  tests[`a proof is made from the log, the log recomputed (${engine})`] = async t => {
+    const { relay } = await worked(t);
+    const page = await pageIn(t, engine);
+    await goto(page, relay, '');
+    await says(page, '.stream', 'Live');
+    await page.waitForSelector('tbody a[href^="#/check/"]');
+    const entry = await page.$eval('tbody a[href^="#/check/"]', link => link.hash.split('/')[2]);
+    await goto(page, relay, `?task=${entry}`);
+    assert.deepEqual(await verdict(page, true), STEPS.map(step => [step, 'good']));
+
+    await goto(page, relay, '#/audit');
+    await page.waitForSelector('button.main');
+    await page.click('button.main');
+    await page.waitForSelector('.verdict', { timeout: 60_000 });
+    assert.equal(await page.$eval('.verdict', it => it.dataset.ok), 'true', await text(page, '.verdict'));
+    const { nodes } = await (await fetch(`${relay.url}/v1/points`)).json();
+    assert.equal((await page.$$('.verdict tbody tr')).length, nodes.length);
+    assert.deepEqual(page.complaints, []);
+  };
+}
+
+tests['a relay that credits without a receipt is shown to'] = async t => {
+  const { relay } = await worked(t);
+  const page = await pageIn(t, 'chromium');
+  const liked = '7'.repeat(64);
+  // Not by interception: a worker's requests pass that by.
+  const between = createServer(async (request, answer) => {
+    const real = await fetch(relay.url + request.url);
+    let body = Buffer.from(await real.arrayBuffer());
+    if (request.url === '/v1/points') {
+      const points = JSON.parse(body);
+      points.nodes.push({ node: liked, fuel: 5_000_000_000, tasks: 3 });
+      body = Buffer.from(JSON.stringify(points));
+    }
+    const headers = Object.fromEntries([...real.headers].filter(([name]) => (
+      !['content-encoding', 'content-length', 'transfer-encoding'].includes(name))));
+    answer.writeHead(real.status, headers).end(body);
+  });
+  await new Promise(done => between.listen(0, '127.0.0.1', done));
+  t.after(() => between.close());
+  await page.goto(`http://127.0.0.1:${between.address().port}/#/audit`);
+  await page.waitForSelector('button.main');
+  await page.click('button.main');
+  await page.waitForSelector('.verdict[data-ok="false"]', { timeout: 60_000 });
+  const problems = await page.$$eval('.problems li', items => items.map(item => item.textContent));
+  assert.equal(problems.length, 1, problems.join('\n'));
+  assert.ok(problems[0].includes(liked), problems[0]);
+};
+
+tests['an owner follows a job and gets its results'] = async t => {
+  const { relay, owner, job } = await worked(t);
+  const page = await pageIn(t, 'chromium');
+  const keys = [];
+  page.on('request', request => {
+    if (request.url().includes(owner.key)) keys.push(request.url());
+  });
+  await goto(page, relay, '#/job');
+  await page.waitForSelector('#owner');
+  await page.type('#owner', 'grid_nobody');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.notice');
+  await page.$eval('#owner', input => { input.value = ''; });
+  await page.type('#owner', owner.key);
+  await page.click('button[type=submit]');
+  await page.waitForSelector(`a[href="#/job/${job}"]`);
+  await page.click(`a[href="#/job/${job}"]`);
+  await says(page, 'main', '24 of 24 tasks settled');
+  assert.equal((await page.$$('#results + .scroll tbody tr')).length, 24);
+  assert.deepEqual(keys, [], 'the key is in no address');
+};
+
+tests['every page is small, reachable by keyboard, and axe finds nothing'] = async t => {
+  const { relay, owner, job } = await worked(t);
+  const file = proof(t, { relay, owner, job });
+  const { nodes: [{ node }] } = await (await fetch(`${relay.url}/v1/points`)).json();
+  const page = await pageIn(t, 'chromium');
+  const sizes = new Map();
+  const session = await page.createCDPSession();
+  await session.send('Network.enable');
+  const named = new Map();
+  session.on('Network.responseReceived', ({ requestId, response }) => named.set(requestId, response.url));
+  session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+    const path = new URL(named.get(requestId)).pathname;
+    if (!/^\/(v1|log)\//.test(path)) sizes.set(path, Math.max(sizes.get(path) ?? 0, encodedDataLength));
+  });
+  const shots = process.env.GRID_SHOTS;
+  const places = {
+    overview: ['', async () => says(page, '.stream', 'Live')],
+    leaderboard: ['#/leaders', async () => page.waitForSelector('tbody tr')],
+    node: [`#/node/${node}`, async () => page.waitForSelector('.figures')],
+    check: ['#/check', async () => { await page.waitForSelector('#file'); await choose(page, file); await verdict(page, true); }],
+    refused: ['#/check', async () => {
+      await page.waitForSelector('#file');
+      await choose(page, altered(file, 'altered', content => { content.votes[0].leaf = flip(content.votes[0].leaf); }));
+      await verdict(page, false);
+    }],
+    recompute: ['#/audit', async () => { await page.waitForSelector('button.main'); await page.click('button.main'); await page.waitForSelector('.verdict'); }],
+    job: [`#/job/${job}`, async () => {
+      await page.waitForSelector('#owner');
+      await page.type('#owner', owner.key);
+      await page.click('button[type=submit]');
+      await page.waitForSelector('#results');
+    }],
+  };
+  const sizesOf = { desktop: { width: 1200, height: 800 }, phone: { width: 390, height: 844, isMobile: true } };
+  for (const [name, [fragment, ready]] of Object.entries(places)) {
+    for (const [device, viewport] of Object.entries(sizesOf)) {
+      await page.setViewport(viewport);
+      await page.goto('about:blank');
+      await goto(page, relay, fragment);
+      await ready();
+      if (name === 'overview') await page.waitForSelector('grid-chart canvas');
+      for (const scheme of ['light', 'dark']) {
+        await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+        assert.deepEqual(found, [], `${name}, ${device}, ${scheme}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${name} is ${wide} px too wide on the ${device}`);
+        if (shots) {
+          mkdirSync(shots, { recursive: true });
+          await page.screenshot({ path: join(shots, `${name}-${device}-${scheme}.png`), fullPage: true });
+        }
+      }
+    }
+  }
+  assert.deepEqual(page.complaints, []);
+  const sum = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const list = [...sizes].map(([path, size]) => `${path} ${size}`).join(', ');
+  assert.ok(sum < MOST_BYTES, `${sum} bytes in all: ${list}`);
+  assert.ok(sum > 10_000 && sizes.size >= 6, list);
+  await page.goto('about:blank');
+  await goto(page, relay, '');
+  await says(page, '.stream', 'Live');
+  const seen = [];
+  for (let at = 0; at < 7; at += 1) {
+    await page.keyboard.press('Tab');
+    seen.push(await page.evaluate(() => document.activeElement.textContent.trim()));
+  }
+  assert.deepEqual(seen.slice(0, 6), ['Skip to the page', 'Grid', 'Overview', 'Leaderboard', 'Check a proof', 'Your jobs']);
+  if (process.env.GRID_SIZES) console.log(list);
+};
+
+tests['the stream comes back with the relay'] = async t => {
+  const { relay } = await worked(t);
+  const page = await pageIn(t, 'chromium');
+  await goto(page, relay, '');
+  await says(page, '.stream', 'Live');
+  relay.process.kill('SIGKILL');
+  await relay.ended;
+  await says(page, '.stream', 'lost');
+  await relay.serve(relay.address);
+  await says(page, '.stream', 'Live', 30_000);
+};
+
+export default tests;

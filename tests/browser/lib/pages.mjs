@@ -1,0 +1,59 @@
+// The relay's pages in a browser without the extension: Chromium or Firefox,
+// both through puppeteer, so that one test is for both.
+import puppeteer from 'puppeteer-core';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { firefoxPath, PREFERENCES } from '../../engines/lib/firefox.mjs';
+import { chromiumPath } from './args.mjs';
+import { FLAGS } from './browser.mjs';
+import { fnv } from './modules.mjs';
+import { until } from './wait.mjs';
+
+export const ENGINES = ['chromium', 'firefox'];
+
+/** A page of a fresh browser, and what it complained about. */
+export async function pageIn(t, engine) {
+  const browser = await puppeteer.launch(engine === 'firefox'
+    ? { browser: 'firefox', executablePath: firefoxPath(), headless: true, extraPrefsFirefox: PREFERENCES }
+    : { executablePath: chromiumPath(), headless: true, pipe: true, args: FLAGS.slice(1) });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  page.complaints = [];
+  page.on('pageerror', error => page.complaints.push(String(error)));
+  page.on('console', message => {
+    if (['error', 'warn', 'warning'].includes(message.type())) page.complaints.push(message.text());
+  });
+  return page;
+}
+
+export const text = (page, selector) => page.$eval(selector, element => element.textContent);
+
+/** Waits until the element says so. */
+export const says = (page, selector, part, ms) => until(
+  `${selector} says ${part}`, async () => (await text(page, selector)).includes(part), ms);
+
+/** A relay with work done by simulated nodes: `{relay, owner, job}`. */
+export async function worked(t, { tasks = 24, nodes = 4 } = {}) {
+  const relay = await t.relay();
+  const owner = relay.owner();
+  const swarm = spawn(join(dirname(t.options.relayBin), 'grid-swarm'), [
+    '--relay', relay.url, '--nodes', String(nodes), '--seconds', '600',
+  ], { stdio: 'ignore' });
+  t.after(() => new Promise(done => { swarm.once('exit', done); swarm.kill(); }));
+  const inputs = Array.from({ length: tasks }, (_, at) => ({ stdin: Buffer.from(`input ${at}`) }));
+  const { id } = await owner.submit(fnv(400), inputs, { name: 'words' });
+  await until('the job is done', async () => (await owner.job(id)).state === 'done', 60_000);
+  return { relay, owner, job: id };
+}
+
+/** A proof file, as its owner makes it. */
+export function proof(t, { relay, owner, job }, task = '0') {
+  const file = join(t.folder(mkdtempSync(join(tmpdir(), 'grid-proof-'))), 'proof.json');
+  execFileSync(t.options.gridBin, ['prove', job, task, '--relay', relay.url, '--out', file], {
+    env: { ...process.env, GRID_KEY: owner.key, XDG_CONFIG_HOME: dirname(file), HOME: dirname(file) },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  return file;
+}
