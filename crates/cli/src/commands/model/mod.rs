@@ -1,5 +1,7 @@
 //! `grid model`
 
+mod run;
+
 use crate::args::Global;
 use crate::failure::{Exit, Failure};
 use crate::progress::Work;
@@ -13,7 +15,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Convert models, and look into them
+/// Convert models, look into them, run them here
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,6 +30,7 @@ pub(crate) struct ModelArgs {
 enum ModelCommand {
     Convert(ConvertArgs),
     Inspect(InspectArgs),
+    Run(run::RunArgs),
 }
 
 /// Convert a model to Grid's format
@@ -64,6 +67,7 @@ pub(crate) fn model(global: &Global, args: &ModelArgs) -> Result<Exit, Failure> 
     match &args.command {
         ModelCommand::Convert(args) => convert(global, args),
         ModelCommand::Inspect(args) => inspect(global, &args.file),
+        ModelCommand::Run(args) => run::run(global, args),
     }
 }
 
