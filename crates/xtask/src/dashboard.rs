@@ -18,8 +18,6 @@ use crate::{build, cargo, ext};
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 const TARGET: &str = "wasm32-unknown-unknown";
 const NAME: &str = "grid";
-/// Leptos then keeps one type for all views, instead of one for each.
-const ERASE: &str = "target.wasm32-unknown-unknown.rustflags=['--cfg=erase_components']";
 
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
@@ -35,9 +33,10 @@ fn folder() -> PathBuf {
 /// Builds the pages unless they are as their inputs make them.
 pub(crate) fn build(limit: Duration) -> Result<()> {
     let end = Instant::now() + limit;
+    let config = flags();
     let package =
         ["build", "--package", "grid-dashboard", "--profile", "pages", "--target", TARGET];
-    cargo::step("Build the pages", &[&package as &[_], &["--config", ERASE]].concat(), limit)?;
+    cargo::step("Build the pages", &[&package as &[_], &["--config", &config]].concat(), limit)?;
     let module = build::target().join(TARGET).join("pages/grid_dashboard.wasm");
     let program = std::fs::read(module).context("cargo built no pages")?;
     let page = Page::read(&crate::root().join("www/index.html"))?;
@@ -74,6 +73,17 @@ pub(crate) fn build(limit: Duration) -> Result<()> {
     std::fs::write(&stamp, inputs)?;
     step.done(&format!("{} brotli", ui::bytes(brotli()?)));
     Ok(())
+}
+
+/// Flags for the compiler: Leptos keeps one type for all views instead of one
+/// for each, and messages name no folder of this machine.
+fn flags() -> String {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
+    let sources = cargo.unwrap_or_else(home).join("registry/src");
+    let remap = format!("--remap-path-prefix={}=", sources.display());
+    let flags = ["--cfg=erase_components".to_owned(), remap];
+    format!("target.{TARGET}.rustflags={flags:?}")
 }
 
 /// What all files come to as a browser gets them.

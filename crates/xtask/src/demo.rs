@@ -3,6 +3,7 @@
 //! natively, the liar has to be caught, and an audit of the log has to agree.
 
 mod check;
+mod infer;
 mod log;
 mod nodes;
 mod relay;
@@ -26,11 +27,16 @@ pub(crate) struct Options {
     /// Leave the relay up at the end, with its data in dist/demo.
     #[arg(long)]
     keep: bool,
+    /// Show inference instead: browsers embed a text and answer a question.
+    #[arg(long)]
+    infer: bool,
     /// Print one JSON object and nothing else on standard output.
     #[arg(long)]
     json: bool,
 }
 
+/// Profiles of Chromium, each a node.
+const BROWSERS: usize = 3;
 const BUILD: Duration = Duration::from_secs(40 * 60);
 /// The job takes seconds; this ends one that hangs.
 const JOB: Duration = Duration::from_secs(5 * 60);
@@ -45,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let start = Instant::now();
     setup::run()?;
     build::all(BUILD)?;
-    let native = native_program()?;
+    let native = if options.infer { None } else { Some(native_program()?) };
     let built = start.elapsed();
 
     let temporary = if options.keep { None } else { Some(TemporaryFolder::new("demo")?) };
@@ -53,26 +59,19 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         Some(folder) => folder.path().to_owned(),
         None => crate::root().join("dist/demo"),
     };
+    if options.infer {
+        infer::install(&data)?;
+    }
     let relay = Relay::start(&data, options.keep)?;
     relay.log_in()?;
-    let nodes = Nodes::start(&relay)?;
-
-    let out = crate::root().join("dist/results");
-    let module = build::example_module(EXAMPLE);
-    let inputs = inputs()?;
-    let shown = submit(&relay, &module, &inputs, &out, options.json)
-        .and_then(|()| check::all(&relay, &module, &native, &inputs, &out))
-        .and_then(|results| report(&relay, &nodes, results, inputs.len(), &out))
-        .inspect_err(|_| {
-            let (relay, browsers) = (relay.log(), nodes.printed());
-            ui::line(format_args!("\nThe relay's log:\n{relay}\nThe browsers':\n{browsers}"));
-        })?;
-    drop(nodes);
-    ui::line("");
-    ui::line(format_args!("Outputs, receipts and the proof: {}", relative(&out).display()));
+    let shown = match &native {
+        Some(native) => modules(&relay, native, options)?,
+        None => infer::run(&relay)?,
+    };
     if options.keep {
         relay.keep()?;
     }
+    ui::line("");
     ui::line(format_args!(
         "{} in all, {} of it set-up and build",
         ui::seconds(start.elapsed()),
@@ -84,6 +83,24 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         println!("{shown}");
     }
     Ok(true)
+}
+
+/// The demo of task modules.
+fn modules(relay: &Relay, native: &Path, options: &Options) -> Result<Value> {
+    let nodes = Nodes::start(relay, BROWSERS, true)?;
+    let out = crate::root().join("dist/results");
+    let module = build::example_module(EXAMPLE);
+    let inputs = inputs()?;
+    let shown = submit(relay, &module, &inputs, &out, options.json)
+        .and_then(|()| check::all(relay, &module, native, &inputs, &out))
+        .and_then(|results| report(relay, &nodes, results, inputs.len(), &out))
+        .inspect_err(|_| {
+            let (relay, browsers) = (relay.log(), nodes.printed());
+            ui::line(format_args!("\nThe relay's log:\n{relay}\nThe browsers':\n{browsers}"));
+        })?;
+    ui::line("");
+    ui::line(format_args!("Outputs, receipts and the proof: {}", relative(&out).display()));
+    Ok(shown)
 }
 
 /// What came of it, in words and as JSON. Anything that isn't as it should be

@@ -43,6 +43,9 @@ const MODELS: [Model; 2] = [
     },
 ];
 
+/// The model files: one that generates, one that embeds.
+pub(crate) const NAMES: [&str; 2] = [MODELS[0].output, MODELS[1].output];
+
 /// Where the models are: packages unpacked, and NAME.gridmodel each.
 pub(crate) fn folder() -> PathBuf {
     build::target().join("models")

@@ -101,7 +101,7 @@ const LAYERS: [LayerInfo; 8] = [
     LayerInfo {
         layer: Layer::Browser,
         name: "browser",
-        checks: "the extension in a real Chromium against the real relay",
+        checks: "the extension in a real Chromium, the worker that infers in Firefox too",
         limit: minutes(25),
         run: layers::browser,
     },

@@ -12,8 +12,6 @@ use crate::process::{Process, TemporaryFolder, command};
 use crate::ui::Step;
 use crate::{build, ext};
 
-/// Profiles of Chromium, each a node.
-const BROWSERS: usize = 3;
 /// A browser that is not a node by then won't become one.
 const JOIN: Duration = Duration::from_secs(90);
 /// The liar leaves by itself after so many seconds, if nothing else ends it.
@@ -23,7 +21,8 @@ const LIES: &str = "900";
 pub(super) struct Nodes {
     browsers: Process,
     pub(super) honest: Vec<String>,
-    _liar: Process,
+    _liar: Option<Process>,
+    /// Empty where there is none.
     pub(super) liar: String,
     /// The profiles. Goes when the browsers have ended.
     _profiles: TemporaryFolder,
@@ -32,33 +31,39 @@ pub(super) struct Nodes {
 impl Nodes {
     /// Starts all at once, and returns when the relay has welcomed each: so the
     /// liar is there when tasks are given out.
-    pub(super) fn start(relay: &Relay) -> Result<Self> {
-        let mut step = Step::start(format!("Start {BROWSERS} Chromium profiles, a liar"));
+    pub(super) fn start(relay: &Relay, count: usize, with_liar: bool) -> Result<Self> {
+        let mut step = Step::start(format!(
+            "Start {count} Chromium profiles{}",
+            if with_liar { ", a liar" } else { "" }
+        ));
         let mut node = command("node");
         node.arg("tests/browser/demo.mjs").arg("--ext").arg(ext::folder());
-        node.args(["--browsers", &BROWSERS.to_string(), "--relay", &relay.url]);
+        node.args(["--browsers", &count.to_string(), "--relay", &relay.url]);
         let profiles = TemporaryFolder::new("demo-profiles")?;
         node.env("TMPDIR", profiles.path());
         // They end when this pipe closes.
         let mut browsers = Process::start(node.stdin(Stdio::piped()))?;
-        let mut swarm = command(build::program("grid-swarm")?);
-        swarm.args(["--relay", &relay.url, "--nodes", "1", "--slots", "1", "--keys"]);
-        swarm.args(["--executor", "liar", "--seconds", LIES, "--seed", &seed().to_string()]);
-        let mut liar_process = Process::start(&mut swarm)?;
-        let liar = liar_process.wait_for(JOIN, |line| {
-            let key = line.strip_prefix("node ")?.strip_suffix(" joined")?;
-            Some(key.to_owned())
-        })?;
+        let (liar_process, liar) = match with_liar {
+            true => start_liar(relay).map(|(process, key)| (Some(process), key))?,
+            false => (None, String::new()),
+        };
         let mut honest = Vec::new();
-        while honest.len() < BROWSERS {
-            step.progress(&format!("{} of {} joined", honest.len() + 1, BROWSERS + 1));
+        while honest.len() < count {
+            step.progress(&format!(
+                "{} of {} joined",
+                honest.len() + 1,
+                count + usize::from(with_liar)
+            ));
             honest.push(browsers.wait_for(JOIN, |line| {
                 let joined: Value = serde_json::from_str(line).ok()?;
                 joined["node"].as_str().map(str::to_owned)
             })?);
         }
         let keys: Vec<&str> = honest.iter().map(|key| short(key)).collect();
-        step.done(&format!("nodes {}; liar {}", keys.join(" "), short(&liar)));
+        step.done(&match with_liar {
+            true => format!("nodes {}; liar {}", keys.join(" "), short(&liar)),
+            false => format!("nodes {}", keys.join(" ")),
+        });
         Ok(Self { browsers, honest, _liar: liar_process, liar, _profiles: profiles })
     }
 
@@ -66,6 +71,19 @@ impl Nodes {
     pub(super) fn printed(&self) -> String {
         self.browsers.printed().join("\n")
     }
+}
+
+/// A node that lies, and its key.
+fn start_liar(relay: &Relay) -> Result<(Process, String)> {
+    let mut swarm = command(build::program("grid-swarm")?);
+    swarm.args(["--relay", &relay.url, "--nodes", "1", "--slots", "1", "--keys"]);
+    swarm.args(["--executor", "liar", "--seconds", LIES, "--seed", &seed().to_string()]);
+    let mut process = Process::start(&mut swarm)?;
+    let key = process.wait_for(JOIN, |line| {
+        let key = line.strip_prefix("node ")?.strip_suffix(" joined")?;
+        Some(key.to_owned())
+    })?;
+    Ok((process, key))
 }
 
 /// Where the liar's key comes from: a relay that stays up shut the last one out.

@@ -32,6 +32,8 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
                 "--package",
                 "grid-browser",
                 "--package",
+                "grid-inference",
+                "--package",
                 "grid-dashboard",
                 "--target",
                 "wasm32-unknown-unknown",
@@ -144,7 +146,11 @@ pub(super) fn examples(deadline: Deadline) -> Result<Counts> {
 pub(super) fn browser(deadline: Deadline) -> Result<Counts> {
     native::programs(deadline)?;
     ext::build(deadline.left())?;
-    node_runner("browser", &["tests/browser/run.mjs"], deadline)
+    let tiny = ["build", "--package", "grid-infer", "--features", "convert", "--example", "tiny"];
+    cargo::step("Build what makes tiny models", &tiny, deadline.left())?;
+    let mut counts = node_runner("inference", &["tests/inference/run.mjs"], deadline)?;
+    counts.add(&node_runner("browser", &["tests/browser/run.mjs"], deadline)?);
+    Ok(counts)
 }
 
 pub(super) fn engines(deadline: Deadline) -> Result<Counts> {
