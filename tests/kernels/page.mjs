@@ -16,8 +16,8 @@ export async function lose() {
   return end();
 }
 
-/** Figures of the browser's GPU. */
-export async function figures(rounds) {
+/** Figures of the browser's GPU, with kernels cut as `tiles` says. */
+export async function figures(tiles, rounds) {
   await wasm();
-  return JSON.parse(await measure(rounds));
+  return JSON.parse(await measure(tiles, rounds));
 }

@@ -12,6 +12,8 @@ const { values: given } = parseArgs({
     /** The folder of gpu_page.js, where wasm-bindgen put it. */
     glue: { type: 'string', default: join(target, 'kernels') },
     bench: { type: 'string' },
+    /** How kernels are cut when measured: a name of CUTS. */
+    tiles: { type: 'string', default: 'fitting' },
   },
 });
 const PAGE = '/kernels/page.mjs';
@@ -58,7 +60,7 @@ try {
     const all = {};
     for (const engine of rig.engines) {
       engine.limit = 600_000;
-      all[engine.name] = await engine.call(PAGE, 'figures', 1);
+      all[engine.name] = await engine.call(PAGE, 'figures', given.tiles, 1);
     }
     console.log(JSON.stringify(all));
     counts.passed = 1;

@@ -115,7 +115,8 @@ impl Activation {
             (top != 0).then(|| (bits(top) - width).max(0))
         };
         let blocks = values.chunks_exact(BLOCK);
-        let top = blocks.clone().enumerate().filter_map(|(b, v)| Some(exponents(b) + needed(v)?)).max();
+        let top =
+            blocks.clone().enumerate().filter_map(|(b, v)| Some(exponents(b) + needed(v)?)).max();
         let token = top.unwrap_or(0);
         for (b, block) in blocks.enumerate() {
             let own = match (self.precision, needed(block)) {

@@ -53,7 +53,12 @@ pub trait Backend {
     /// The rows `rows` of a matrix.
     fn rows(&self, x: &Self::Matrix, rows: Range<usize>) -> Self::Matrix;
     /// [`norm::rms_norm`].
-    fn rms_norm(&self, x: &Self::Matrix, norm: &Self::Norm, precision: Precision) -> Self::Activation;
+    fn rms_norm(
+        &self,
+        x: &Self::Matrix,
+        norm: &Self::Norm,
+        precision: Precision,
+    ) -> Self::Activation;
     /// [`norm::layer_norm`].
     fn layer_norm(&self, x: &mut Self::Matrix, norm: &Self::Norm);
     /// [`activation::quantise`].
@@ -67,7 +72,14 @@ pub trait Backend {
     /// [`attention::queries`].
     fn queries(&self, heads: &Heads, q: Self::Matrix, position: usize) -> Self::Queries;
     /// [`attention::Cache::append`].
-    fn append(&self, cache: &mut Self::Cache, heads: &Heads, k: Self::Matrix, v: &Self::Matrix, position: usize);
+    fn append(
+        &self,
+        cache: &mut Self::Cache,
+        heads: &Heads,
+        k: Self::Matrix,
+        v: &Self::Matrix,
+        position: usize,
+    );
     /// Forgets all but the first `positions` of a cache.
     fn truncate(&self, cache: &mut Self::Cache, heads: &Heads, positions: usize);
     /// [`attention::reference`]; `sight` has for each query the keys that it sees.
@@ -80,7 +92,12 @@ pub trait Backend {
         precision: Precision,
     ) -> Self::Activation;
     /// [`gate::silu_mul`].
-    fn silu_mul(&self, gate: &Self::Matrix, up: &Self::Matrix, precision: Precision) -> Self::Activation;
+    fn silu_mul(
+        &self,
+        gate: &Self::Matrix,
+        up: &Self::Matrix,
+        precision: Precision,
+    ) -> Self::Activation;
     /// [`gate::gelu`].
     fn gelu(&self, x: &Self::Matrix, precision: Precision) -> Self::Activation;
 
@@ -93,7 +110,10 @@ pub trait Backend {
     ///
     /// # Errors
     /// As [`Backend::read`].
-    fn read_activation(&self, a: &Self::Activation) -> impl Future<Output = Result<Activation, Self::Error>>;
+    fn read_activation(
+        &self,
+        a: &Self::Activation,
+    ) -> impl Future<Output = Result<Activation, Self::Error>>;
     /// For each row the column of its largest value ([`crate::ops::sample::argmax`]).
     ///
     /// # Errors
@@ -187,7 +207,14 @@ impl Backend for Cpu {
         attention::queries(heads, &mut q, position)
     }
 
-    fn append(&self, cache: &mut attention::Cache, heads: &Heads, mut k: Matrix, v: &Matrix, position: usize) {
+    fn append(
+        &self,
+        cache: &mut attention::Cache,
+        heads: &Heads,
+        mut k: Matrix,
+        v: &Matrix,
+        position: usize,
+    ) {
         cache.append(heads, &mut k, v, position);
     }
 

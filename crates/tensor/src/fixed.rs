@@ -168,7 +168,9 @@ mod tests {
 
     #[test]
     fn tables_are_their_formulas() {
-        let close = |got: i32, want: f64| assert!((f64::from(got) - want).abs() <= 0.500_001, "{got} is not {want}");
+        let close = |got: i32, want: f64| {
+            assert!((f64::from(got) - want).abs() <= 0.500_001, "{got} is not {want}")
+        };
         for (i, &v) in tables::EXP2.iter().enumerate() {
             close(v, 262_144.0 * (-(i as f64) / 256.0).exp2());
         }

@@ -5,6 +5,8 @@
 pub mod activation;
 pub mod backend;
 pub mod fixed;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod ops;
 mod tables;
 pub mod weights;

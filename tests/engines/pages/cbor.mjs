@@ -1,4 +1,4 @@
-// As much CBOR (RFC 8949) as crates/browser/src/messages.rs speaks.
+// As much CBOR (RFC 8949) as crates/contexts/src/messages.rs speaks.
 
 /** An `f64`, which JavaScript's numbers don't tell from integers. */
 export class Float {
@@ -22,6 +22,12 @@ export function encode(value) {
     } else if (item instanceof Uint8Array) {
       head(2, item.length);
       parts.push(item);
+    } else if (typeof item === 'string') {
+      const bytes = new TextEncoder().encode(item);
+      head(3, bytes.length);
+      parts.push(bytes);
+    } else if (item === null) {
+      parts.push(Uint8Array.of(0xf6));
     } else if (item instanceof Float) {
       const bytes = new Uint8Array(9);
       bytes[0] = 0xfb;

@@ -4,7 +4,7 @@ import { decode, encode, Float } from './cbor.mjs';
 import { readPack } from './pack.mjs';
 
 const REASONS = ['exit', 'trap', 'out_of_fuel', 'stack', 'output_limit'];
-/** Numbers of crates/browser/src/messages.rs. */
+/** Numbers of crates/contexts/src/messages.rs. */
 const RUN = 0;
 const [READY, PROGRESS, FINISHED, FAILED] = [0, 1, 2, 3];
 /** Percent of a core, and milliseconds of sleep owed. */

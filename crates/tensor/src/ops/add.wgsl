@@ -22,12 +22,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let token = at / params.cols;
-    var from = at;
+    var source = at;
     var other = others[token];
     if params.bias == 1u {
-        from = at % params.cols;
+        source = at % params.cols;
         other = params.exponent;
     }
-    let sum = saturating_add(x[at], rshift(y[from], exponents[token] - other));
+    let sum = saturating_add(x[at], rshift(y[source], exponents[token] - other));
     x[at] = clamp(sum, -params.limit, params.limit);
 }

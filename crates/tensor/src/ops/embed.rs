@@ -18,7 +18,9 @@ pub fn embed(table: &Weights, ids: &[u32], fraction: u32) -> Matrix {
         let row = *id as usize;
         assert!(row < shape.rows, "an id of the vocabulary");
         // Block formats are a number times a scale, before the shifts of a product.
-        let own = shape.exponent - (shape.dot_shift + shape.sum_shift) as i32 - i32::from(table.shifts()[row]);
+        let own = shape.exponent
+            - (shape.dot_shift + shape.sum_shift) as i32
+            - i32::from(table.shifts()[row]);
         for (col, out) in out.row_mut(token).iter_mut().enumerate() {
             let number = table.number(row, col);
             let value = match shape.kind {

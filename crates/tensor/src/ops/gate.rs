@@ -91,9 +91,15 @@ mod tests {
     #[test]
     fn gelu_at_known_points() {
         // 0.5 x (1 + erf(x / sqrt 2)) from tables of the normal distribution.
-        let x = Matrix { cols: 32, data: (0..32).map(|i| (i - 16) << 14).collect(), exponents: vec![-16] };
+        let x = Matrix {
+            cols: 32,
+            data: (0..32).map(|i| (i - 16) << 14).collect(),
+            exponents: vec![-16],
+        };
         let y = gelu(&x, Precision::Block);
-        for (i, want) in [(16, 0.0), (20, 0.841_345), (12, -0.158_655), (24, 1.954_500), (8, -0.045_500)] {
+        for (i, want) in
+            [(16, 0.0), (20, 0.841_345), (12, -0.158_655), (24, 1.954_500), (8, -0.045_500)]
+        {
             let got = real(y.mantissas[i], &y);
             assert!((got - want).abs() < 2e-4, "gelu at {}: {got}", (i as f64 - 16.0) / 4.0);
         }

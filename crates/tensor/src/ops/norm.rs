@@ -62,7 +62,8 @@ impl Unit {
     fn new(x: &[i32], epsilon: u32) -> Self {
         let top = x.iter().fold(0, |m, v| m.max(v.unsigned_abs()));
         let up = (top | 1).leading_zeros().saturating_sub(2).min(22);
-        let mut sum: u64 = x.iter().map(|v| u64::from(((v << up) >> 15).unsigned_abs().pow(2))).sum();
+        let mut sum: u64 =
+            x.iter().map(|v| u64::from(((v << up) >> 15).unsigned_abs().pow(2))).sum();
         let scale = 2 * up as i32 - 30;
         sum += if scale >= 0 { u64::from(epsilon) << scale } else { u64::from(epsilon) >> -scale };
         // Zeros stay zeros whatever they are divided by.
@@ -142,7 +143,11 @@ mod tests {
     use super::*;
 
     fn stream(value: impl Strategy<Value = i32>) -> impl Strategy<Value = Matrix> {
-        prop::collection::vec(value, 64).prop_map(|data| Matrix { cols: 64, data, exponents: vec![-14] })
+        prop::collection::vec(value, 64).prop_map(|data| Matrix {
+            cols: 64,
+            data,
+            exponents: vec![-14],
+        })
     }
 
     fn reals(a: &Activation) -> Vec<f64> {

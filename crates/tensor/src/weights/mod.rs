@@ -77,7 +77,9 @@ impl Kind {
 #[non_exhaustive]
 pub enum WeightsError {
     /// Columns come in blocks of 32.
-    #[error("a matrix of {rows} x {cols}: columns must be a multiple of 32, both above 0 and at most 2^20")]
+    #[error(
+        "a matrix of {rows} x {cols}: columns must be a multiple of 32, both above 0 and at most 2^20"
+    )]
     Shape {
         /// Rows.
         rows: usize,
@@ -227,7 +229,9 @@ impl Weights {
         let lanes = bytemuck::cast_slice::<i32x4, i16>(&vectors[..2]);
         let (quad, lane) = (row % GROUP / 4, row % 4);
         match kind {
-            Kind::N4 => (i32::from(lanes[quad * 8 + lane * 2]), i32::from(lanes[quad * 8 + lane * 2 + 1])),
+            Kind::N4 => {
+                (i32::from(lanes[quad * 8 + lane * 2]), i32::from(lanes[quad * 8 + lane * 2 + 1]))
+            }
             Kind::B8 => (i32::from(lanes[lane * 2 + quad]), 0),
             Kind::R16 => (1, 0),
         }

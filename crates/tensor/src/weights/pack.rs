@@ -28,7 +28,12 @@ pub struct Block {
 ///
 /// # Errors
 /// [`WeightsError`] for a bad shape, a block that isn't finite, or a minimum in eight-bit blocks.
-pub fn pack_blocks(kind: Kind, rows: usize, cols: usize, blocks: &[Block]) -> Result<Weights, WeightsError> {
+pub fn pack_blocks(
+    kind: Kind,
+    rows: usize,
+    cols: usize,
+    blocks: &[Block],
+) -> Result<Weights, WeightsError> {
     let mut weights = empty(kind, rows, cols)?;
     let per_row = cols / BLOCK;
     if blocks.len() != rows * per_row {
@@ -81,7 +86,8 @@ pub fn pack_floats(rows: usize, cols: usize, values: &[f32]) -> Result<Weights, 
         if values.iter().any(|v| !v.is_finite()) || top > 1e20 {
             return Err(WeightsError::NotFinite(row));
         }
-        exponents.push(exponent_for(top, 32_767.0).map(|e| e.max(exponent_for(sum, room).unwrap_or(e))));
+        exponents
+            .push(exponent_for(top, 32_767.0).map(|e| e.max(exponent_for(sum, room).unwrap_or(e))));
     }
     let (exponent, exponents) = spread(&exponents);
     for (row, values) in values.chunks_exact(cols).enumerate() {
@@ -134,7 +140,9 @@ impl Bounds {
         let per_row = shape.cols / BLOCK;
         let mut blocks = vec![(0, 0, 0); shape.groups() * GROUP * per_row];
         for group in 0..shape.groups() {
-            for (block, vectors) in weights.group(group).chunks_exact(shape.kind.vectors()).enumerate() {
+            for (block, vectors) in
+                weights.group(group).chunks_exact(shape.kind.vectors()).enumerate()
+            {
                 let sums = magnitudes(shape.kind, vectors);
                 for (row, sum) in sums.into_iter().enumerate() {
                     let row = group * GROUP + row;
@@ -169,7 +177,9 @@ fn magnitudes(kind: Kind, vectors: &[i32x4]) -> [i32; GROUP] {
     for (quad, sum) in sums.iter_mut().enumerate() {
         for v in &vectors[kind.vectors() - (2 - quad) * half..][..half] {
             *sum += match kind {
-                Kind::N4 => unpack_n4(*v).into_iter().fold(i32x4::ZERO, |s, n| s + abs(n - i16x8::splat(8))),
+                Kind::N4 => {
+                    unpack_n4(*v).into_iter().fold(i32x4::ZERO, |s, n| s + abs(n - i16x8::splat(8)))
+                }
                 Kind::B8 => unpack_b8(*v).into_iter().fold(i32x4::ZERO, |s, n| s + abs(n)),
                 Kind::R16 => abs(bytemuck::cast(*v)),
             };
@@ -239,7 +249,8 @@ fn empty(kind: Kind, rows: usize, cols: usize) -> Result<Weights, WeightsError> 
 }
 
 fn lanes(weights: &mut Weights) -> &mut [i16] {
-    let data = std::sync::Arc::get_mut(&mut weights.data).expect("a matrix being packed has one owner");
+    let data =
+        std::sync::Arc::get_mut(&mut weights.data).expect("a matrix being packed has one owner");
     bytemuck::cast_slice_mut(data)
 }
 
@@ -271,12 +282,14 @@ fn set_number(weights: &mut Weights, row: usize, col: usize, value: i32) {
         Kind::R16 => (16, value.clamp(-32_768, 32_767)),
     };
     let mask = ((1_u32 << width) - 1) << (part as u32 * width);
-    *lane = ((*lane as u16 as u32 & !mask) | (((value as u32) << (part as u32 * width)) & mask)) as i16;
+    *lane =
+        ((*lane as u16 as u32 & !mask) | (((value as u32) << (part as u32 * width)) & mask)) as i16;
 }
 
 fn set_shifts(weights: &mut Weights, exponent: i32, rows: &[i32]) {
     weights.shape.exponent = exponent;
-    let shifts = std::sync::Arc::get_mut(&mut weights.shifts).expect("a matrix being packed has one owner");
+    let shifts =
+        std::sync::Arc::get_mut(&mut weights.shifts).expect("a matrix being packed has one owner");
     for (shift, e) in shifts.iter_mut().zip(rows) {
         *shift = (exponent - e) as u8;
     }

@@ -87,7 +87,8 @@ impl Lanes {
         for block in values.chunks_exact(BLOCK) {
             let top = block.iter().fold(0, |m, v| m.max(v.unsigned_abs()));
             let shift = (bits(top) - width).max(0);
-            self.mantissas.extend(block.iter().map(|v| rshift(*v, shift).clamp(-limit, limit) as i16));
+            self.mantissas
+                .extend(block.iter().map(|v| rshift(*v, shift).clamp(-limit, limit) as i16));
             self.exponents.push(if top == 0 { ZERO_EXPONENT } else { exponent + shift });
         }
     }

@@ -18,9 +18,18 @@ pub fn attend(
     let tokens = queries.mantissas.len() / cols;
     let mut out = Activation::with_capacity(precision, tokens, cols);
     for token in 0..tokens {
-        let (mut values, mut exponents) = (Vec::with_capacity(cols), Vec::with_capacity(cols / BLOCK));
+        let (mut values, mut exponents) =
+            (Vec::with_capacity(cols), Vec::with_capacity(cols / BLOCK));
         for head in 0..heads.query {
-            attend_head(heads, queries, cache, (token, head), range(token), &mut values, &mut exponents);
+            attend_head(
+                heads,
+                queries,
+                cache,
+                (token, head),
+                range(token),
+                &mut values,
+                &mut exponents,
+            );
         }
         out.push(&values, |b| exponents[b]);
     }
@@ -47,7 +56,8 @@ fn attend_head(
                 let (q, k) = (query_block + b, key_block(key) + b);
                 let dot: i32 = (0..BLOCK)
                     .map(|i| {
-                        i32::from(queries.mantissas[q * BLOCK + i]) * i32::from(cache.keys.mantissas[k * BLOCK + i])
+                        i32::from(queries.mantissas[q * BLOCK + i])
+                            * i32::from(cache.keys.mantissas[k * BLOCK + i])
                     })
                     .sum();
                 let exponent = queries.exponents[q] + cache.keys.exponents[k] + 16;

@@ -22,8 +22,10 @@ pub fn attend(
     let (mut values, mut exponents) = (vec![0; cols], vec![0; cols / BLOCK]);
     let mut head = Head { heads, queries, cache, weights: Vec::new() };
     for token in 0..tokens {
-        for (index, (values, exponents)) in
-            values.chunks_exact_mut(heads.dim).zip(exponents.chunks_exact_mut(heads.blocks())).enumerate()
+        for (index, (values, exponents)) in values
+            .chunks_exact_mut(heads.dim)
+            .zip(exponents.chunks_exact_mut(heads.blocks()))
+            .enumerate()
         {
             head.attend(token, index, range(token), values, exponents);
         }
@@ -57,8 +59,10 @@ impl Head<'_> {
         let sum = self.weigh(first..first + blocks, range.clone().map(|key| key * stride + kv));
         for (b, (values, exponent)) in values.chunks_exact_mut(BLOCK).zip(exponents).enumerate() {
             let of = range.clone().map(|key| key * stride + kv + b);
-            let top = of.clone().map(|at| self.cache.values.exponents[at]).max().unwrap_or(ZERO_EXPONENT);
-            let lanes: &[[[i16; 4]; BLOCK / 4]] = bytemuck::cast_slice(&self.cache.values.mantissas);
+            let top =
+                of.clone().map(|at| self.cache.values.exponents[at]).max().unwrap_or(ZERO_EXPONENT);
+            let lanes: &[[[i16; 4]; BLOCK / 4]] =
+                bytemuck::cast_slice(&self.cache.values.mantissas);
             let mut acc = [i32x4::ZERO; BLOCK / 4];
             for (at, weight) in of.zip(&self.weights) {
                 let weight = rshift(*weight, sum.shift + top - self.cache.values.exponents[at]);
@@ -88,7 +92,8 @@ impl Head<'_> {
         for key in keys {
             let mut score = 0_i32;
             for (b, q) in query.clone().enumerate() {
-                let (a, k) = (of(&self.queries.mantissas, q), of(&self.cache.keys.mantissas, key + b));
+                let (a, k) =
+                    (of(&self.queries.mantissas, q), of(&self.cache.keys.mantissas, key + b));
                 let dots = a[0].dot(k[0]) + a[1].dot(k[1]) + a[2].dot(k[2]) + a[3].dot(k[3]);
                 let exponent = self.queries.exponents[q] + self.cache.keys.exponents[key + b] + 16;
                 score = score.saturating_add(rshift(dots.reduce_add(), -exponent));

@@ -11,7 +11,11 @@ use crate::weights::{BLOCK, Kind, Weights};
 #[must_use]
 pub fn linear(weights: &Weights, a: &Activation) -> Matrix {
     let shape = *weights.shape();
-    assert_eq!((a.cols, a.precision), (shape.cols, Precision::from(shape.kind)), "an activation for these weights");
+    assert_eq!(
+        (a.cols, a.precision),
+        (shape.cols, Precision::from(shape.kind)),
+        "an activation for these weights"
+    );
     let mut out = Matrix::zero(a.tokens(), shape.rows);
     for token in 0..a.tokens() {
         for row in 0..shape.rows {

@@ -21,7 +21,11 @@ const NEAR: usize = 200 << 10;
 #[must_use]
 pub fn linear(weights: &Weights, a: &Activation) -> Matrix {
     let shape = *weights.shape();
-    assert_eq!((a.cols, a.precision), (shape.cols, Precision::from(shape.kind)), "an activation for these weights");
+    assert_eq!(
+        (a.cols, a.precision),
+        (shape.cols, Precision::from(shape.kind)),
+        "an activation for these weights"
+    );
     let mut out = Matrix::zero(a.tokens(), shape.rows);
     // So many tokens that their mantissas stay in the first-level cache beside a group of weights.
     let chunk = (NEAR / (shape.cols * size_of::<i16>())).next_multiple_of(4);
@@ -66,7 +70,9 @@ fn tile<const N: usize>(
     let shifts = &weights.shifts()[rows.clone()];
     for (n, sums) in sums.into_iter().enumerate() {
         let sums: [i32; GROUP] = bytemuck::cast(sums);
-        for ((out, sum), shift) in out.row_mut(token + n)[rows.clone()].iter_mut().zip(sums).zip(shifts) {
+        for ((out, sum), shift) in
+            out.row_mut(token + n)[rows.clone()].iter_mut().zip(sums).zip(shifts)
+        {
             *out = rshift(sum, i32::from(*shift));
         }
     }
@@ -95,7 +101,12 @@ impl<'a, const N: usize> Tokens<'a, N> {
 
 /// Adds the products of one pair of columns: `w` are the eight rows, two vectors of four.
 #[inline(always)]
-fn step<const N: usize>(dots: &mut [[i32x4; 2]; N], w: [i16x8; 2], pairs: &[&[i32; BLOCK / 2]; N], k: usize) {
+fn step<const N: usize>(
+    dots: &mut [[i32x4; 2]; N],
+    w: [i16x8; 2],
+    pairs: &[&[i32; BLOCK / 2]; N],
+    k: usize,
+) {
     for n in 0..N {
         let x: i16x8 = bytemuck::cast(i32x4::splat(pairs[n][k]));
         dots[n][0] += w[0].dot(x);
@@ -126,7 +137,8 @@ fn n4<const N: usize>(shape: &Shape, vectors: &[i32x4], tokens: &Tokens<'_, N>) 
     for (b, v) in vectors.as_chunks::<{ Kind::N4.vectors() }>().0.iter().enumerate() {
         let pairs: [&[i32; BLOCK / 2]; N] = std::array::from_fn(|n| &tokens.pairs[n][b]);
         // The numbers are stored 8 too large: that much of the sum is taken off beforehand.
-        let mut dots: [[i32x4; 2]; N] = std::array::from_fn(|n| [i32x4::splat(tokens.sums[n][b] * -8); 2]);
+        let mut dots: [[i32x4; 2]; N] =
+            std::array::from_fn(|n| [i32x4::splat(tokens.sums[n][b] * -8); 2]);
         for j in 0..4 {
             let w = [v[2 + j], v[6 + j]];
             step(&mut dots, w.map(|w| bytemuck::cast(w & mask)), &pairs, 4 * j);

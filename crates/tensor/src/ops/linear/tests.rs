@@ -17,9 +17,11 @@ fn scale() -> impl Strategy<Value = f64> {
 pub(crate) fn weights(kind: Kind, rows: usize, cols: usize) -> BoxedStrategy<Weights> {
     let blocks = rows * cols / 32;
     match kind {
-        Kind::R16 => prop::collection::vec(prop_oneof![9 => -0.2f32..0.2, 1 => -9f32..9.0], rows * cols)
-            .prop_map(move |v| pack_floats(rows, cols, &v).expect("finite"))
-            .boxed(),
+        Kind::R16 => {
+            prop::collection::vec(prop_oneof![9 => -0.2f32..0.2, 1 => -9f32..9.0], rows * cols)
+                .prop_map(move |v| pack_floats(rows, cols, &v).expect("finite"))
+                .boxed()
+        }
         _ => {
             let (low, high) = if kind == Kind::N4 { (-8i8, 7) } else { (-128, 127) };
             let q = prop_oneof![4 => low..=high, 1 => Just(low), 1 => Just(high)];
@@ -43,13 +45,18 @@ pub(crate) fn weights(kind: Kind, rows: usize, cols: usize) -> BoxedStrategy<Wei
 
 pub(crate) fn matrix(rows: usize, cols: usize) -> impl Strategy<Value = Matrix> {
     let data = prop::collection::vec(number(), rows * cols);
-    (data, prop::collection::vec(-30i32..0, rows)).prop_map(move |(data, exponents)| Matrix { cols, data, exponents })
+    (data, prop::collection::vec(-30i32..0, rows)).prop_map(move |(data, exponents)| Matrix {
+        cols,
+        data,
+        exponents,
+    })
 }
 
 fn case() -> impl Strategy<Value = (Weights, Matrix)> {
     let kind = prop::sample::select(vec![Kind::N4, Kind::B8, Kind::R16]);
-    (kind, 1usize..20, 1usize..4, 1usize..7)
-        .prop_flat_map(|(kind, rows, blocks, tokens)| (weights(kind, rows, blocks * 32), matrix(tokens, blocks * 32)))
+    (kind, 1usize..20, 1usize..4, 1usize..7).prop_flat_map(|(kind, rows, blocks, tokens)| {
+        (weights(kind, rows, blocks * 32), matrix(tokens, blocks * 32))
+    })
 }
 
 proptest! {
@@ -108,7 +115,8 @@ fn packing_keeps_four_bit_blocks_exactly() {
     let block = Block { q, scale: 1.25 / 64.0, min: 3.0 / 128.0 };
     let w = pack_blocks(Kind::N4, 1, 32, &[block]).expect("finite");
     let (d, m) = w.scale(0, 0);
-    let unit = f64::from(w.shape().exponent - (w.shape().dot_shift + w.shape().sum_shift) as i32).exp2();
+    let unit =
+        f64::from(w.shape().exponent - (w.shape().dot_shift + w.shape().sum_shift) as i32).exp2();
     assert_eq!((f64::from(d) * unit, f64::from(m) * unit), (block.scale, block.min));
     for (k, want) in q.into_iter().enumerate() {
         assert_eq!(w.number(0, k), i32::from(want), "column {k}");
