@@ -101,6 +101,14 @@ pub trait Backend {
     /// [`gate::gelu`].
     fn gelu(&self, x: &Self::Matrix, precision: Precision) -> Self::Activation;
 
+    /// Waits until little recorded work is left to do, so that it doesn't pile up: called between
+    /// slices.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    fn pace(&self) -> impl Future<Output = Result<(), Self::Error>> {
+        std::future::ready(Ok(()))
+    }
     /// Reads a matrix back.
     ///
     /// # Errors

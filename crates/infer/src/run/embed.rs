@@ -47,10 +47,10 @@ pub(super) async fn run<B: Backend>(
         let batch: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
         let mut pass = model.start(device, &batch);
         while model.advance(device, &mut pass) {
-            pause(pace).await?;
+            pause(device, pace).await?;
         }
         vectors.extend(model.finish(device, &pass).await.map_err(Halt::Device)?);
-        pause(pace).await?;
+        pause(device, pace).await?;
         rest = after;
     }
 

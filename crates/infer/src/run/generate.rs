@@ -52,9 +52,9 @@ pub(super) async fn run<B: Backend>(
         let first = session.len();
         let mut pass = model.start(device, &session, &ids);
         while model.advance(device, &mut session, &mut pass) {
-            pause(pace).await?;
+            pause(device, pace).await?;
         }
-        pause(pace).await?;
+        pause(device, pace).await?;
         // The last token of the prompt, and each after it, chooses one.
         let choosing = (first + ids.len()).saturating_sub(generation.prompt - 1).min(ids.len());
         if choosing == 0 {

@@ -205,7 +205,8 @@ fn files(path: &str, bytes: Vec<u8>) -> Files {
 }
 
 /// Between two slices.
-async fn pause<E>(pace: &mut impl Pace) -> Result<(), Halt<E>> {
+async fn pause<B: Backend>(device: &B, pace: &mut impl Pace) -> Result<(), Halt<B::Error>> {
+    device.pace().await.map_err(Halt::Device)?;
     match pace.step().await {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Halt::Stopped),

@@ -74,12 +74,15 @@ impl Series {
     }
 }
 
+/// Fuel and receipts, by node.
+type Sums = HashMap<PublicKey, (u64, u64)>;
+
 /// What nodes earned, in steps of one length.
 #[derive(Debug)]
 struct Earnings {
     step_ms: u64,
     length: u64,
-    steps: VecDeque<(u64, HashMap<PublicKey, (u64, u64)>)>,
+    steps: VecDeque<(u64, Sums)>,
 }
 
 impl Earnings {
@@ -90,7 +93,7 @@ impl Earnings {
     fn add(&mut self, at_ms: u64, node: PublicKey, fuel: u64) {
         let step = at_ms / self.step_ms;
         if self.steps.back().is_none_or(|(newest, _)| step > *newest) {
-            self.steps.push_back((step, HashMap::new()));
+            self.steps.push_back((step, Sums::new()));
             self.forget(step);
         }
         if let Some((_, nodes)) = self.steps.back_mut() {
@@ -110,7 +113,7 @@ impl Earnings {
     fn sum(&mut self, now_ms: u64) -> (u64, Vec<Earned>) {
         let now = now_ms / self.step_ms;
         self.forget(now);
-        let mut all: HashMap<PublicKey, (u64, u64)> = HashMap::new();
+        let mut all = Sums::new();
         for (node, (fuel, tasks)) in self.steps.iter().flat_map(|(_, nodes)| nodes) {
             let earned = all.entry(*node).or_default();
             *earned = (earned.0.saturating_add(*fuel), earned.1 + tasks);

@@ -205,16 +205,6 @@ impl Gpu {
         self.trouble.check()
     }
 
-    /// Waits until the device has at most one more slice to do. Called between layers, it keeps work
-    /// from piling up, and gives the caller's thread to others.
-    ///
-    /// # Errors
-    /// As [`Gpu::alive`].
-    pub async fn pace(&self) -> Result<(), Error> {
-        self.recorder.wait(1).await;
-        self.alive()
-    }
-
     /// Waits until everything recorded is done.
     ///
     /// # Errors

@@ -473,6 +473,13 @@ impl Backend for Gpu {
         self.quantised(Kernel::Gelu, (x.rows, x.cols), precision, &inputs, (0, 0))
     }
 
+    /// Waits until the device has at most one more slice to do, and gives the caller's thread to
+    /// others meanwhile.
+    async fn pace(&self) -> Result<(), Error> {
+        self.recorder.wait(1).await;
+        self.alive()
+    }
+
     async fn read(&self, x: &Matrix) -> Result<activation::Matrix, Error> {
         self.read_matrix(x).await
     }
