@@ -4,7 +4,7 @@
 //! square root and a 16-bit reciprocal.
 
 use crate::activation::{Activation, Matrix, Precision};
-use crate::fixed::{isqrt, mul16, reciprocal, rshift, saturate};
+use crate::fixed::{isqrt, mul16, reciprocal, rshift};
 
 /// Largest magnitude of a value of the residual stream; sums saturate there.
 pub const STREAM_LIMIT: i32 = (1 << 30) - 1;
@@ -116,9 +116,7 @@ pub fn layer_norm(x: &mut Matrix, norm: &Norm) {
 pub fn add(x: &mut Matrix, y: &Matrix) {
     for row in 0..x.rows() {
         let shift = x.exponents[row] - y.exponents[row];
-        for (x, y) in x.row_mut(row).iter_mut().zip(y.row(row)) {
-            *x = clamp(i64::from(*x) + i64::from(rshift(*y, shift)));
-        }
+        accumulate(x.row_mut(row), y.row(row), shift, STREAM_LIMIT);
     }
 }
 
@@ -126,8 +124,22 @@ pub fn add(x: &mut Matrix, y: &Matrix) {
 pub fn add_bias(x: &mut Matrix, bias: &[i32], exponent: i32) {
     for row in 0..x.rows() {
         let shift = x.exponents[row] - exponent;
-        for (x, b) in x.row_mut(row).iter_mut().zip(bias) {
-            *x = saturate(i64::from(*x) + i64::from(rshift(*b, shift)));
+        accumulate(x.row_mut(row), bias, shift, i32::MAX);
+    }
+}
+
+/// `x += rshift(y, shift)`, clamped to +-limit.
+fn accumulate(x: &mut [i32], y: &[i32], shift: i32, limit: i32) {
+    // The saturated sum is clamped to less than what it saturates at, so 32 bits do.
+    let sum = |x: i32, y: i32| x.saturating_add(y).clamp(-limit, limit);
+    if let 1..=31 = shift {
+        // The usual case, written so that it becomes vectors.
+        for (x, y) in x.iter_mut().zip(y) {
+            *x = sum(*x, (y >> shift) + ((y >> (shift - 1)) & 1));
+        }
+    } else {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x = sum(*x, rshift(*y, shift));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The same in 128-bit vectors.
 
-use wide::{i16x8, i32x4};
+use wide::{i16x8, i32x8};
 
 use super::{Cache, Heads, Lanes, Sum, ZERO_EXPONENT};
 use crate::activation::{Activation, Precision};
@@ -61,15 +61,15 @@ impl Head<'_> {
             let of = range.clone().map(|key| key * stride + kv + b);
             let top =
                 of.clone().map(|at| self.cache.values.exponents[at]).max().unwrap_or(ZERO_EXPONENT);
-            let lanes: &[[[i16; 4]; BLOCK / 4]] =
-                bytemuck::cast_slice(&self.cache.values.mantissas);
-            let mut acc = [i32x4::ZERO; BLOCK / 4];
+            let lanes: &[[i16; BLOCK]] = bytemuck::cast_slice(&self.cache.values.mantissas);
+            let mut acc = [i32x8::ZERO; BLOCK / 8];
             for (at, weight) in of.zip(&self.weights) {
                 let weight = rshift(*weight, sum.shift + top - self.cache.values.exponents[at]);
                 if weight != 0 {
-                    let weight = i32x4::splat(weight);
-                    for (acc, v) in acc.iter_mut().zip(&lanes[at]) {
-                        *acc += weight * i32x4::new(v.map(i32::from));
+                    let weight = i32x8::splat(weight);
+                    let values: [i16x8; BLOCK / 8] = bytemuck::cast(lanes[at]);
+                    for (acc, v) in acc.iter_mut().zip(values) {
+                        *acc += weight * i32x8::from_i16x8(v);
                     }
                 }
             }
