@@ -3,7 +3,10 @@
 const words = chrome.i18n.getMessage;
 const $ = id => document.getElementById(id);
 const points = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
-const CHECKS = ['idle_only', 'on_battery'];
+const bytes = new Intl.NumberFormat(undefined, {
+  style: 'unit', unit: 'megabyte', maximumFractionDigits: 0,
+});
+const CHECKS = ['idle_only', 'on_battery', 'inference'];
 let settings;
 
 for (const element of document.querySelectorAll('[data-text]')) {
@@ -41,6 +44,10 @@ function render(view) {
     say('percent', `${settings.share}%`);
   });
   for (const id of CHECKS) $(id).checked = settings[id];
+  unlessEdited('models_mib', () => ($('models_mib').value = settings.models_mib));
+  say('models', words('models', [view.models.length, size(view.models.reduce((sum, m) => sum + m.bytes, 0))]));
+  $('models').title = view.models.map(model => model.name).join(', ');
+  $('empty').disabled = !view.models.length;
   unlessEdited('relay', () => ($('relay').value = settings.relay));
 }
 
@@ -50,12 +57,31 @@ function renderRunning(running) {
   while (list.children.length < running.length) list.append($('task').content.cloneNode(true));
   running.forEach((run, at) => {
     const [name, spent, bar] = list.children[at].children;
-    name.textContent = words('task', run.module.slice(0, 8));
-    spent.textContent = words('spent', [points.format(run.fuel / 1e9), points.format(run.limit / 1e9)]);
-    bar.max = run.limit;
-    bar.value = run.fuel;
+    const digest = run.module.slice(0, 8);
+    name.textContent = run.runtime === 'infer' ? words('infer', [run.model, digest]) : words('task', digest);
+    [spent.textContent, bar.value, bar.max] = progress(run);
     bar.ariaLabel = name.textContent;
   });
+}
+
+// How far a run is: in words, and as a part of a whole.
+function progress({ runtime, loading, pieces, fuel, limit }) {
+  if (loading) return [words('loading', loading.map(size)), ...loading];
+  if (runtime === 'infer') return [words('pieces', String(pieces)), 0, 1];
+  return [words('spent', [points.format(fuel / 1e9), points.format(limit / 1e9)]), fuel, limit];
+}
+
+const size = count => bytes.format(count / 1e6);
+
+// The relay's signed acknowledgements, for `grid audit --ack`.
+async function saveAcks() {
+  const acks = await chrome.runtime.sendMessage({ kind: 'acks' });
+  if (acks.failed) throw new Error(acks.failed);
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(acks)], { type: 'application/json' }));
+  link.download = 'grid-acks.json';
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 // Only what changed, so that a screen reader isn't told the same twice a second.
@@ -77,6 +103,10 @@ $('share').oninput = () => say('percent', `${$('share').value}%`);
 $('share').onchange = () => change({ share: $('share').valueAsNumber });
 for (const id of CHECKS) $(id).onchange = () => change({ [id]: $(id).checked });
 $('relay').onchange = () => $('relay').reportValidity() && change({ relay: $('relay').value });
+$('models_mib').onchange = () =>
+  $('models_mib').reportValidity() && change({ models_mib: $('models_mib').valueAsNumber });
+$('empty').onclick = () => ask({ kind: 'empty' }).catch(fail);
+$('acks').onclick = () => saveAcks().catch(fail);
 $('settings').onsubmit = event => event.preventDefault();
 
 const refresh = () => ask({ kind: 'status' }).catch(fail);

@@ -2,7 +2,7 @@
 // are added at once, so that an event that starts this script isn't lost.
 importScripts('grid.js');
 
-const node = wasm_bindgen({ module_or_path: 'grid_bg.wasm' }).then(() => wasm_bindgen.startNode());
+const node = wasm_bindgen({ module_or_path: 'grid_bg.wasm' }).then(() => wasm_bindgen.startNode('grid-chrome', true));
 
 const IDLE_SECONDS = 60;
 chrome.idle.setDetectionInterval(IDLE_SECONDS);
@@ -11,7 +11,7 @@ chrome.alarms.onAlarm.addListener(async () =>
   (await node).wake(await chrome.offscreen.hasDocument()));
 chrome.runtime.onStartup.addListener(() => node); // Switched on before: goes on.
 
-// From the popup (`status`, `settings`) and the offscreen document (`wake`).
+// From the popup (`status`, `settings`, `acks`) and the offscreen document (`wake`).
 chrome.runtime.onMessage.addListener((message, sender, reply) => {
   answer(message).then(reply, error => reply({ failed: String(error) }));
   return true;
@@ -19,7 +19,9 @@ chrome.runtime.onMessage.addListener((message, sender, reply) => {
 
 async function answer({ kind, settings }) {
   const started = await node;
+  if (kind === 'acks') return started.acks();
   if (kind === 'settings') await started.change(settings);
+  if (kind === 'empty') await started.emptyModels();
   return kind === 'wake' ? {} : started.view();
 }
 
@@ -64,6 +66,13 @@ function closeOffice() {
 function setAlarm(on) {
   if (on) chrome.alarms.create('wake', { periodInMinutes: 0.5 });
   else chrome.alarms.clear('wake');
+}
+
+async function deleteModels() {
+  const files = await navigator.storage.getDirectory();
+  await files.removeEntry('models', { recursive: true }).catch(error => {
+    if (error.name !== 'NotFoundError') throw error;
+  });
 }
 
 function idleState() {

@@ -1,6 +1,7 @@
 // Runs the browser tests: `node run.mjs [--only NAME]... [--json]`.
 import { options } from './lib/args.mjs';
 import { Browser } from './lib/browser.mjs';
+import { Firefox } from './lib/firefox.mjs';
 import { Relay } from './lib/relay.mjs';
 import { removed, within } from './lib/wait.mjs';
 
@@ -25,6 +26,12 @@ class Test {
 
   async browser(extension = given.ext) {
     const browser = await Browser.start(extension);
+    this.after(() => browser.stop());
+    return browser;
+  }
+
+  async firefox() {
+    const browser = await Firefox.start(given.firefox);
     this.after(() => browser.stop());
     return browser;
   }

@@ -3,13 +3,14 @@
 //! document supervises runs, and a fresh sandboxed worker executes each task
 //! module.
 //!
-//! What decides is pure and tested natively ([`supervisor`], [`pace`],
-//! [`messages`]); what touches the browser is in the private module `web`.
+//! What decides is pure and tested natively ([`supervisor`], [`desk`]); what
+//! touches the browser is in the private module `web`.
 
-pub mod messages;
-pub mod pace;
+pub mod desk;
 pub mod rehearsal;
 pub mod supervisor;
+
+use grid_contexts::messages;
 
 #[cfg(target_arch = "wasm32")]
 mod web;

@@ -4,8 +4,11 @@
 //!
 //! Pure: [`Supervisor`] gets what happened and returns what to do.
 
-use crate::messages::{FromSupervisor, FromWorker, Job, ToSupervisor, ToWorker};
-use grid_protocol::LeaseId;
+use crate::desk::{Desk, DeskEffect};
+use crate::messages::{
+    FromInference, FromSupervisor, FromWorker, Job, ToInference, ToSupervisor, ToWorker,
+};
+use grid_protocol::{GiveBackReason, LeaseId};
 
 /// A worker of the frame; never used for two runs.
 pub type WorkerId = u32;
@@ -38,6 +41,12 @@ pub enum Effect {
     Node(FromSupervisor),
     /// Start the service worker: something waits for it.
     WakeNode,
+    /// Start the worker that infers.
+    StartInference,
+    /// Terminate it.
+    EndInference,
+    /// Tell it.
+    Inference(ToInference),
 }
 
 /// One run.
@@ -94,6 +103,8 @@ pub struct Supervisor {
     /// In order of arrival. A few: a list is smaller than a map.
     runs: Vec<(LeaseId, Run)>,
     last_worker: WorkerId,
+    /// Supervises inference.
+    desk: Desk,
     effects: Vec<Effect>,
 }
 
@@ -110,18 +121,33 @@ impl Supervisor {
             spare: None,
             runs: Vec::new(),
             last_worker: 0,
+            desk: Desk::default(),
             effects: vec![Effect::BuildFrame],
         }
     }
 
+    /// One without a frame: it runs no modules.
+    pub fn builtin_only(now: f64) -> Self {
+        let (frame_since, effects) = (None, Vec::new());
+        Self { frame_since, effects, spare_wanted: false, ..Self::new(now) }
+    }
+
     /// What is to be done since the last call.
     pub fn effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        let desk = self.desk.effects().into_iter().map(|effect| match effect {
+            DeskEffect::Start => Effect::StartInference,
+            DeskEffect::End => Effect::EndInference,
+            DeskEffect::Tell(message) => Effect::Inference(message),
+            DeskEffect::Node(message) => Effect::Node(message),
+            DeskEffect::WakeNode => Effect::WakeNode,
+        });
+        std::mem::take(&mut self.effects).into_iter().chain(desk).collect()
     }
 
     /// The node handed over a new port: it started, or started again.
     pub fn connect(&mut self) {
         self.link = Link::Up;
+        self.desk.disconnect();
         self.effects.push(Effect::Node(FromSupervisor::Power(self.power)));
     }
 
@@ -129,7 +155,8 @@ impl Supervisor {
     /// leases alive.
     pub fn disconnect(&mut self) {
         self.link = Link::Down;
-        if !self.runs.is_empty() {
+        self.desk.disconnect();
+        if !self.runs.is_empty() || self.desk.holding().next().is_some() {
             self.effects.push(Effect::WakeNode);
         }
     }
@@ -183,10 +210,16 @@ impl Supervisor {
                     self.effects.push(Effect::Kill(worker));
                 }
                 self.runs.retain(|(id, _)| *id != lease);
+                self.desk.drop_run(lease, now);
                 self.fill_spare(now);
             }
-            ToSupervisor::Pace(share) => self.pace(share, now),
+            ToSupervisor::Infer(lease, job) => self.desk.run(lease, job, now),
+            ToSupervisor::Pace(share) => {
+                self.pace(share, now);
+                self.desk.pace(share, now);
+            }
             ToSupervisor::Seen(lease) => {
+                self.desk.seen(lease);
                 if let Some(Run::Ended { seen, .. }) = find(&mut self.runs, lease) {
                     *seen = true;
                 }
@@ -249,8 +282,19 @@ impl Supervisor {
         }
     }
 
+    /// A message of the worker that infers.
+    pub fn inference(&mut self, message: FromInference, now: f64) {
+        self.desk.worker(message, now);
+    }
+
+    /// The worker that infers died by itself.
+    pub fn inference_error(&mut self, detail: &str, now: f64) {
+        self.desk.worker_error(detail, now);
+    }
+
     /// Time passed: ends what doesn't answer.
     pub fn tick(&mut self, now: f64) {
+        self.desk.tick(now);
         if let Some(since) = &mut self.frame_since {
             if now - *since > START_MS {
                 *since = now;
@@ -302,6 +346,7 @@ impl Supervisor {
         self.frame_since.is_some()
             || self.spare.as_ref().is_some_and(|spare| !spare.ready)
             || !self.runs.is_empty()
+            || self.desk.wants_ticks()
     }
 
     fn run(&mut self, lease: LeaseId, job: Job, now: f64) {
@@ -359,7 +404,8 @@ impl Supervisor {
     }
 
     fn fail(&mut self, lease: LeaseId, detail: String, now: f64) {
-        self.end(lease, FromSupervisor::Failed(lease, detail), now);
+        let reason = GiveBackReason::Device.number();
+        self.end(lease, FromSupervisor::Failed(lease, reason, detail), now);
     }
 
     fn end(&mut self, lease: LeaseId, message: FromSupervisor, now: f64) {
@@ -382,13 +428,15 @@ impl Supervisor {
             return;
         }
         self.link = Link::Greeted;
-        let holding = self.runs.iter().map(|(lease, _)| *lease).collect();
+        let holding =
+            self.runs.iter().map(|(lease, _)| *lease).chain(self.desk.holding()).collect();
         self.effects.push(Effect::Node(FromSupervisor::Ready(holding)));
         for (_, run) in &self.runs {
             if let Run::Ended { message, .. } = run {
                 self.effects.push(Effect::Node(message.clone()));
             }
         }
+        self.desk.connect();
     }
 
     fn fill_spare(&mut self, now: f64) {

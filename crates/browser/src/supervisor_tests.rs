@@ -1,7 +1,7 @@
 use super::*;
 use crate::messages::Finished;
 use grid_node::RunReport;
-use grid_protocol::ExitReason;
+use grid_protocol::{Digest, ExitReason};
 
 const A: LeaseId = LeaseId([1; 16]);
 const B: LeaseId = LeaseId([2; 16]);
@@ -12,7 +12,8 @@ fn job() -> Job {
 
 fn finished(fuel: u64) -> Finished {
     let output = Vec::new();
-    let report = RunReport { reason: ExitReason::Exit, exit_code: 0, output, fuel, hint: None };
+    let (reason, check) = (ExitReason::Exit, Digest::ZERO);
+    let report = RunReport { reason, exit_code: 0, output, check, fuel, hint: None };
     Finished::new(report, 1.0, 0.0)
 }
 

@@ -81,6 +81,18 @@ pub enum Action {
         /// The encoded input list, its digest checked.
         input: Vec<u8>,
     },
+    /// Infer: have the model (fetch it, check it, keep it), then run the task;
+    /// answer with `Loading`, `Text`, `Models`, then `Finished` or `Failed`.
+    Infer {
+        /// The lease.
+        lease: LeaseId,
+        /// Its spec.
+        spec: Spec,
+        /// The encoded input list, its digest checked.
+        input: Vec<u8>,
+        /// What another node claims to be its standard output.
+        draft: Option<Vec<u8>>,
+    },
     /// Stop a run, or forget a finished one; the executor needs not keep
     /// anything of it. No event follows.
     Drop(LeaseId),

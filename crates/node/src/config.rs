@@ -14,6 +14,9 @@ pub struct Config {
     pub package: Package,
     /// Versions of admission whose modules the executor runs.
     pub admissions: Vec<u16>,
+    /// Versions of the arithmetic that the executor infers in; none: it has no
+    /// runtime `infer`.
+    pub arithmetics: Vec<u16>,
     /// Leases held at a time, 1 to [`limits::MAX_SLOTS`].
     pub slots: u8,
     /// The account that the node belongs to, if any.
@@ -37,6 +40,7 @@ impl Default for Config {
             agent: concat!("grid-node/", env!("CARGO_PKG_VERSION")).into(),
             package: Package::Full,
             admissions: vec![2],
+            arithmetics: vec![],
             slots: 1,
             delegation: None,
             jitter_seed: 0,

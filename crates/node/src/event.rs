@@ -1,7 +1,7 @@
 //! What happens to a node.
 
 use crate::Settings;
-use grid_protocol::{Digest, ExitReason, LeaseId};
+use grid_protocol::{Digest, ExitReason, GiveBackReason, LeaseId};
 use serde::{Deserialize, Serialize};
 
 /// What the browser says of the person at the device (`chrome.idle`).
@@ -32,6 +32,8 @@ pub struct RunReport {
     pub exit_code: u32,
     /// The encoded output list ([`grid_protocol::Files::encode`]).
     pub output: Vec<u8>,
+    /// Check digest of an inference; zero for modules.
+    pub check: Digest,
     /// Fuel it used.
     pub fuel: u64,
     /// What the engine said of a trap.
@@ -94,13 +96,40 @@ pub enum Event {
         report: RunReport,
     },
     /// A run ended without an answer: the device could not (memory, stack of
-    /// the engine, a module that doesn't compile in time, a killed worker).
+    /// the engine, a module that doesn't compile in time, a killed worker), or
+    /// a model could not be had.
     Failed {
         /// The lease it ran for.
         lease: LeaseId,
+        /// Why it is given back.
+        reason: GiveBackReason,
         /// What went wrong, for people.
         detail: String,
     },
+    /// The model of a run is being fetched or loaded.
+    Loading {
+        /// The lease it runs for.
+        lease: LeaseId,
+        /// The model's name.
+        model: String,
+        /// Bytes that are here.
+        bytes: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// A run generated more text.
+    Text {
+        /// The lease it runs for.
+        lease: LeaseId,
+        /// Bytes of the text before it.
+        offset: u32,
+        /// The piece: whole characters.
+        text: String,
+        /// Pieces so far, this one included.
+        pieces: u32,
+    },
+    /// The executor keeps exactly these models whole now.
+    Models(Vec<Digest>),
     /// The executor is gone, with all it held.
     ExecutorGone,
 

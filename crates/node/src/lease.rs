@@ -1,7 +1,8 @@
 //! A lease in the node's hands.
 
 use crate::SavedLease;
-use grid_protocol::{Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Spec};
+use crate::infer::Inferring;
+use grid_protocol::{Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Runtime, Spec};
 use std::sync::Arc;
 
 /// A lease in the node's hands.
@@ -16,6 +17,7 @@ pub(crate) struct Lease {
     pub(crate) since: u64,
     /// Fuel used so far.
     pub(crate) fuel: u64,
+    pub(crate) inferring: Inferring,
     pub(crate) stage: Stage,
 }
 
@@ -23,7 +25,9 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// Module or input are on their way, or both are here and the executor
-    /// isn't. `asked`: this lease's token opened the module's fetch.
+    /// isn't. `asked`: this lease's token opened the module's fetch. Where the
+    /// runtime is `infer` the module is there, and empty: models are the
+    /// executor's.
     Fetching { module: Option<Arc<[u8]>>, input: Option<Vec<u8>>, asked: bool },
     /// The executor has it; where the executor isn't ready, it is from before
     /// the node was started again.
@@ -64,6 +68,7 @@ impl Lease {
             relay: saved.relay,
             since: now,
             fuel: 0,
+            inferring: Inferring::default(),
             stage: Stage::Running,
         }
     }
@@ -71,6 +76,11 @@ impl Lease {
     /// Is there still something to compute or to fetch?
     pub(crate) fn unfinished(&self) -> bool {
         matches!(self.stage, Stage::Fetching { .. } | Stage::Running)
+    }
+
+    /// Is it an inference?
+    pub(crate) fn infers(&self) -> bool {
+        self.spec.runtime == Runtime::Infer
     }
 
     /// Was its result sent, and not answered yet?

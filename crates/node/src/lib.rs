@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod event;
 mod executor;
+mod infer;
 mod lease;
 mod link;
 mod node;

@@ -237,7 +237,9 @@ impl Node {
             package: self.config.package,
             admissions: self.config.admissions.clone(),
             holding: self.leases.keys().copied().chain(owed).collect(),
+            inference: self.inference(),
         };
+        self.told = self.inference();
         out.push(Action::Send(encode(&FromNode::Join(join))));
         self.link = Link::Joining { until: now + JOIN, relay };
     }

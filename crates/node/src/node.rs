@@ -10,7 +10,7 @@ use crate::policy::Permission;
 use crate::{
     Action, Config, Event, IdleState, Power, Running, SavedLease, Settings, State, Status, Why,
 };
-use grid_protocol::{Digest, LeaseId, SigningKey, limits};
+use grid_protocol::{Digest, Inference, LeaseId, SigningKey, limits};
 use std::collections::BTreeMap;
 
 /// The node. Tell it what happens with [`Node::handle`], carry out what it
@@ -51,6 +51,10 @@ pub struct Node {
     /// Modules whose fetch went with a lease that is over.
     pub(crate) orphaned: Vec<Digest>,
     pub(crate) cache: ModuleCache,
+    /// Models that the executor keeps whole.
+    pub(crate) models: Vec<Digest>,
+    /// What the relay was told of inference.
+    pub(crate) told: Option<Inference>,
     /// Do the saved leases differ from `leases`?
     pub(crate) unsaved: bool,
 
@@ -91,6 +95,8 @@ impl Node {
             fetched: Vec::new(),
             orphaned: Vec::new(),
             cache: ModuleCache::new(config.cache_bytes),
+            models: Vec::new(),
+            told: None,
             unsaved: false,
             tasks: 0,
             fuel: 0,
@@ -126,7 +132,14 @@ impl Node {
             Event::ExecutorReady { holding } => self.on_executor_ready(&holding, out),
             Event::Progress { lease, fuel } => self.on_progress(lease, fuel),
             Event::Finished { lease, report } => self.on_finished(lease, report, out),
-            Event::Failed { lease, detail } => self.on_failed(lease, detail, out),
+            Event::Failed { lease, reason, detail } => self.on_failed(lease, reason, &detail, out),
+            Event::Loading { lease, model, bytes, total } => {
+                self.on_loading(lease, model, (bytes, total));
+            }
+            Event::Text { lease, offset, text, pieces } => {
+                self.on_text(lease, offset, &text, pieces);
+            }
+            Event::Models(models) => self.on_models(models),
             Event::ExecutorGone => self.on_executor_gone(now, out),
             Event::Wake => {}
         }
@@ -141,6 +154,7 @@ impl Node {
     fn settle(&mut self, now: u64, out: &mut Vec<Action>) {
         self.settle_permission(now, out);
         self.settle_link(now, out);
+        self.settle_inference(now, out);
         self.settle_executor(now, out);
         self.settle_uploads(now, out);
         self.settle_fetches(out);
@@ -158,6 +172,7 @@ impl Node {
             self.link_need(),
             self.address.as_ref().and_then(|_| self.executor.need(self.permission)),
             self.uploads_need(),
+            self.texts_need(),
         ];
         let Some(need) = needs.into_iter().flatten().min() else { return };
         let need = need.max(now + 1);
@@ -181,7 +196,11 @@ impl Node {
             running: unfinished
                 .map(|(id, lease)| Running {
                     lease: *id,
+                    runtime: lease.spec.runtime,
                     module: lease.spec.module.to_string(),
+                    model: lease.inferring.model.clone(),
+                    loading: lease.inferring.loading,
+                    pieces: lease.inferring.pieces,
                     fuel: lease.fuel,
                     limit: lease.spec.fuel,
                     since: lease.since,

@@ -16,6 +16,10 @@ pub struct Settings {
     pub idle_only: bool,
     /// Work on battery too.
     pub on_battery: bool,
+    /// Run AI models too.
+    pub inference: bool,
+    /// Most mebibytes of models to keep on the device.
+    pub models_mib: u32,
 }
 
 impl Default for Settings {
@@ -26,6 +30,8 @@ impl Default for Settings {
             share: 50,
             idle_only: true,
             on_battery: false,
+            inference: true,
+            models_mib: 1024,
         }
     }
 }

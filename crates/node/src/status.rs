@@ -1,6 +1,6 @@
 //! What a node says of itself to its owner.
 
-use grid_protocol::{LeaseId, PublicKey};
+use grid_protocol::{LeaseId, PublicKey, Runtime};
 use serde::Serialize;
 
 /// In one word.
@@ -50,8 +50,16 @@ pub enum Why {
 pub struct Running {
     /// Its lease.
     pub lease: LeaseId,
-    /// Digest of the module.
+    /// What executes it.
+    pub runtime: Runtime,
+    /// Digest of the module or model.
     pub module: String,
+    /// Name of the model, once it is known.
+    pub model: String,
+    /// Bytes of the model that are here and bytes in all, until it is loaded.
+    pub loading: Option<(u64, u64)>,
+    /// Pieces of text so far: a token makes one, or none.
+    pub pieces: u32,
     /// Fuel used so far.
     pub fuel: u64,
     /// Fuel limit.

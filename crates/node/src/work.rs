@@ -1,5 +1,6 @@
 //! Leases: taken, fetched for, run, signed, acknowledged or given back.
 
+use crate::infer::Inferring;
 use crate::lease::{Lease, Owed, Signed, Stage};
 use crate::link::{Link, shortened};
 use crate::policy::Permission;
@@ -29,13 +30,17 @@ impl Node {
                 return self.tell_given_back(offer.lease, reason, &detail, out);
             }
         };
-        let module = self.cache.get(&spec.module);
+        let module = match spec.runtime {
+            Runtime::Infer => Some(Arc::default()),
+            _ => self.cache.get(&spec.module),
+        };
         let lease = Lease {
             token: offer.token,
             spec_digest: Digest::of(&offer.spec),
             relay,
             since: self.clock,
             fuel: 0,
+            inferring: Inferring::new(offer.draft),
             stage: Stage::Fetching { module, input: offer.input, asked: false },
             spec,
         };
@@ -57,7 +62,9 @@ impl Node {
 
     /// Is this a lease to take? Nothing in it is trusted.
     fn examine(&self, offer: &LeaseOffer) -> Result<Spec, (GiveBackReason, String)> {
-        let unable = |detail: String| Err((GiveBackReason::Unable, detail));
+        fn unable<T>(detail: String) -> Result<T, (GiveBackReason, String)> {
+            Err((GiveBackReason::Unable, detail))
+        }
         if self.permission != Permission::Allowed {
             return Err((GiveBackReason::Stopped, "paused".into()));
         }
@@ -69,21 +76,30 @@ impl Node {
             Err(error) => return unable(format!("not a spec: {error}")),
         };
         match spec.runtime {
-            Runtime::Wasm if self.config.package == Package::Full => {}
-            _ => return unable("this package runs no fetched modules".into()),
+            Runtime::Wasm if self.config.package == Package::Full => {
+                self.examine_module(offer, &spec)
+            }
+            Runtime::Wasm => Err("this package runs no fetched modules".into()),
+            Runtime::Infer => self.examine_inference(&spec),
+            _ => Err("this node doesn't know the runtime".into()),
         }
-        if !self.config.admissions.contains(&spec.admission) {
-            return unable(format!("unknown admission version {}", spec.admission));
-        }
-        if offer.module_bytes as usize > limits::MAX_ADMITTED {
-            return unable("the module is too large".into());
-        }
+        .or_else(unable)?;
         match &offer.input {
             Some(input) if Digest::of(input) != spec.input => {
                 Err((GiveBackReason::Fetch, "the input has another digest".into()))
             }
             _ => Ok(spec),
         }
+    }
+
+    fn examine_module(&self, offer: &LeaseOffer, spec: &Spec) -> Result<(), String> {
+        if !self.config.admissions.contains(&spec.admission) {
+            return Err(format!("unknown admission version {}", spec.admission));
+        }
+        if offer.module_bytes as usize > limits::MAX_ADMITTED {
+            return Err("the module is too large".into());
+        }
+        Ok(())
     }
 
     /// Asks for a module, once for all leases that wait for it.
@@ -186,7 +202,14 @@ impl Node {
             };
             let (module, input) = (module.clone(), std::mem::take(input));
             lease.stage = Stage::Running;
-            out.push(Action::Run { lease: id, spec: lease.spec.clone(), module, input });
+            let spec = lease.spec.clone();
+            out.push(match spec.runtime {
+                Runtime::Infer => {
+                    let draft = lease.inferring.draft.take();
+                    Action::Infer { lease: id, spec, input, draft }
+                }
+                _ => Action::Run { lease: id, spec, module, input },
+            });
         }
     }
 
@@ -196,9 +219,15 @@ impl Node {
         }
     }
 
-    pub(crate) fn on_failed(&mut self, id: LeaseId, detail: String, out: &mut Vec<Action>) {
+    pub(crate) fn on_failed(
+        &mut self,
+        id: LeaseId,
+        reason: GiveBackReason,
+        detail: &str,
+        out: &mut Vec<Action>,
+    ) {
         if self.leases.get(&id).is_some_and(|lease| matches!(lease.stage, Stage::Running)) {
-            self.give_back(id, GiveBackReason::Device, &detail, out);
+            self.give_back(id, reason, detail, out);
         }
     }
 
@@ -230,7 +259,7 @@ impl Node {
                 _ => 0,
             },
             output: digest,
-            check: Digest::ZERO,
+            check: report.check,
             fuel: lease.fuel,
             node: self.key.public(),
         };

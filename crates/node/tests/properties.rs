@@ -6,7 +6,8 @@ mod support;
 
 use grid_node::{Action, Config, Event, RunReport};
 use grid_protocol::{
-    Ack, Digest, ExitReason, FromNode, LeaseId, Signature, ToNode, decode, encode, limits,
+    Ack, Digest, ExitReason, FromNode, GiveBackReason, LeaseId, Signature, ToNode, decode, encode,
+    limits,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -178,7 +179,7 @@ impl Seen {
                     self.executor = false;
                     self.running.clear();
                 }
-                Action::Run { lease, .. } => {
+                Action::Run { lease, .. } | Action::Infer { lease, .. } => {
                     assert!(self.executor, "runs without an executor");
                     assert!(self.live.contains(lease) && self.running.insert(*lease));
                     assert!(self.running.len() <= usize::from(SLOTS));
@@ -285,11 +286,16 @@ fn play(steps: Vec<Step>) {
                     reason: ExitReason::Exit,
                     exit_code: 0,
                     output: output(bytes),
+                    check: Digest::ZERO,
                     fuel,
                     hint: Some("é".repeat(3_000)),
                 };
                 bench.tell(match how {
-                    0 => Event::Failed { lease, detail: "é".repeat(3_000) },
+                    0 => Event::Failed {
+                        lease,
+                        reason: GiveBackReason::Device,
+                        detail: "é".repeat(3_000),
+                    },
                     1 => Event::Finished { lease, report: report(1, u64::MAX) },
                     2 => Event::Finished { lease, report: report(100_000, 5) },
                     _ => Event::Finished { lease, report: report(1, 5) },

@@ -1,5 +1,6 @@
-//! `cargo xtask ext`: the Chrome extension in dist/chrome, from two wasm files
-//! (the node; what infers), the extension's own files and the worker scripts.
+//! `cargo xtask ext`: the extension for Chrome in dist/chrome and for Firefox in
+//! dist/firefox, from two wasm files (the node; what infers), the extension's
+//! own files and the worker scripts.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,6 +33,17 @@ struct Part {
 }
 /// Folders whose files go into the extension under their own paths.
 const FOLDERS: [&str; 2] = ["extension", "worker-scripts"];
+/// Files that Firefox's package has in place of Chrome's, or besides.
+const FIREFOX: &str = "extension-firefox";
+/// Files that it doesn't have.
+const CHROME_ONLY: [&str; 6] = [
+    "service-worker.js",
+    "executor-worker.js",
+    "offscreen.html",
+    "offscreen.js",
+    "sandbox.html",
+    "sandbox.js",
+];
 /// What rustc's wasm32 target emits, so what binaryen may use.
 pub(crate) const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
@@ -76,7 +88,9 @@ pub(crate) fn build(limit: Duration) -> Result<Sizes> {
         modules.push(part.compile(end.saturating_duration_since(Instant::now()))?);
     }
     let files = extension_files()?;
-    let inputs = fingerprint(&modules, &files)?;
+    let mut sources = files.clone();
+    read_folder(&crate::root().join(FIREFOX), "firefox/", &mut sources)?;
+    let inputs = fingerprint(&modules, &sources)?;
     let stamp = crate::root().join("dist/chrome.json");
     if let Some(sizes) = read_stamp(&stamp, &inputs) {
         return Ok(sizes);
@@ -100,13 +114,34 @@ pub(crate) fn build(limit: Duration) -> Result<Sizes> {
         sizes.gzip += size.gzip;
         sizes.brotli += size.brotli;
     }
-    if folder().exists() {
-        std::fs::remove_dir_all(folder()).context("can't replace dist/chrome")?;
-    }
-    std::fs::rename(beside.path(), folder()).context("can't move dist/chrome in place")?;
+    replace(beside.path(), &folder())?;
+    let firefox = TemporaryFolder::within(&crate::root().join("dist"), "firefox")?;
+    assemble_firefox(firefox.path())?;
+    replace(firefox.path(), &crate::root().join("dist/firefox"))?;
     write_stamp(&stamp, &inputs, sizes)?;
     step.done(&format!("wasm {} brotli", ui::bytes(sizes.brotli)));
     Ok(sizes)
+}
+
+/// Moves a folder to where another may be.
+fn replace(new: &Path, folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("can't replace {}", folder.display()))?;
+    }
+    std::fs::rename(new, folder)
+        .with_context(|| format!("can't move {} in place", folder.display()))
+}
+
+/// Firefox's package, from Chrome's: other files where the browsers differ,
+/// and none that need a sandbox.
+fn assemble_firefox(folder: &Path) -> Result<()> {
+    let (mut files, mut others) = (BTreeMap::new(), BTreeMap::new());
+    read_folder(&self::folder(), "", &mut files)?;
+    read_folder(&crate::root().join(FIREFOX), "", &mut others)?;
+    files.retain(|path, _| !CHROME_ONLY.contains(&path.as_str()));
+    files.extend(others);
+    files.iter().try_for_each(|(path, contents)| write(&folder.join(path), contents))
 }
 
 /// The files that go in as they are, by their path in the extension.

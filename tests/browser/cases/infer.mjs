@@ -4,12 +4,14 @@ import { natively, realModel, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
 
 const EMBED = { texts: ['a text of letters', 'another one'] };
+/** As the native runs have it. */
+const SEED = { seed: '07'.repeat(32) };
 const GENERATE = { prompt: 'abc', max_tokens: 40 };
 
 /** A relay with models that believes the one node, which is a real browser. */
-async function network(t, files, settings = {}) {
+async function network(t, files, settings = {}, start = () => t.browser()) {
   const [relay, browser] = await Promise.all([
-    t.relay({ models: files, believing: true }), t.browser(),
+    t.relay({ models: files, believing: true }), start(),
   ]);
   await browser.switchOn(relay.url, settings);
   return { relay, owner: relay.owner(), browser };
@@ -30,23 +32,46 @@ async function same(owner, id, expected) {
 
 const run = async (owner, file, work, request) => {
   const expected = natively(file, work, request);
-  const { id } = await owner.infer(expected.model, work, [request], { seed: '07'.repeat(32) });
+  const { id } = await owner.infer(expected.model, work, [request], SEED);
   return same(owner, id, expected);
 };
 
+/** Both kinds of work, and what is kept of the models. */
+async function everything(t, start) {
+  const { llama, bert } = tinyModels();
+  const { owner, browser } = await network(t, [llama, bert], {}, start);
+  await run(owner, bert, 'embed', EMBED);
+  await run(owner, llama, 'generate', GENERATE);
+  await run(owner, llama, 'generate', { ...GENERATE, temperature: 800 });
+  const { models } = await browser.view();
+  assert.deepEqual(models.map(model => model.name).sort(), ['tiny bert', 'tiny llama']);
+  await until('the popup offers it', () => browser.page.evaluate(() => !document.querySelector('#empty').disabled));
+  await browser.click('#empty');
+  await until('they are gone', async () => !(await browser.view()).models.length);
+  await run(owner, bert, 'embed', EMBED);
+  await until('one is kept again', async () => (await browser.view()).models.length === 1);
+}
+
 export default {
-  async 'it embeds and generates, bit for bit as natively, and keeps the models'(t) {
-    const { llama, bert } = tinyModels();
-    const { owner, browser } = await network(t, [llama, bert]);
-    await run(owner, bert, 'embed', EMBED);
-    await run(owner, llama, 'generate', GENERATE);
-    await run(owner, llama, 'generate', { ...GENERATE, temperature: 800 });
-    const { models } = await browser.view();
-    assert.deepEqual(models.map(model => model.name).sort(), ['tiny bert', 'tiny llama']);
-    await browser.page.locator('#empty').click();
-    await until('they are gone', async () => !(await browser.view()).models.length);
-    await run(owner, bert, 'embed', EMBED);
-    await until('one is kept again', async () => (await browser.view()).models.length === 1);
+  async 'Chromium embeds and generates, bit for bit as natively, and keeps the models'(t) {
+    await everything(t, () => t.browser());
+  },
+
+  async 'Firefox does, too'(t) {
+    await everything(t, () => t.firefox());
+  },
+
+  async 'Firefox keeps its run while AI pauses for its owner'(t) {
+    const { llama } = tinyModels();
+    const { owner, browser } = await network(t, [llama], { share: 10 }, () => t.firefox());
+    const request = { prompt: 'abc', max_tokens: 600 };
+    const expected = natively(llama, 'generate', request);
+    const { id } = await owner.infer(expected.model, 'generate', [request], SEED);
+    await until('it generates', async () => (await browser.view()).running[0]?.pieces > 3);
+    await browser.change({ share: 100 });
+    await same(owner, id, expected);
+    await browser.click('#switch');
+    await until('it is off', async () => (await browser.view()).state === 'off');
   },
 
   async 'switched off, AI is left to others; without room, too'(t) {
@@ -56,12 +81,12 @@ export default {
     await page.locator('#inference').uncheck();
     await until('it is off', async () => !(await browser.view()).settings.inference);
     const expected = natively(bert, 'embed', EMBED);
-    const { id } = await owner.infer(expected.model, 'embed', [EMBED], { seed: '07'.repeat(32) });
+    const { id } = await owner.infer(expected.model, 'embed', [EMBED], SEED);
     assert.equal((await relay.network()).tasks_waiting, 1);
     await page.locator('#models_mib').fill('0');
     await page.locator('#models_mib').blur();
     await page.locator('#inference').check();
-    await until('the lease is given back', async () => await relay.metric('leases', 'unable') > 0);
+    await until('the lease is given back', async () => await relay.metric('leases_over', 'unable') > 0);
     assert.equal((await owner.job(id)).state, 'running');
     await page.locator('#models_mib').fill('1');
     await page.locator('#models_mib').blur();
@@ -73,7 +98,7 @@ export default {
     const { owner, browser } = await network(t, [llama], { share: 10 });
     const request = { prompt: 'abc', max_tokens: 600 };
     const expected = natively(llama, 'generate', request);
-    const { id } = await owner.infer(expected.model, 'generate', [request], { seed: '07'.repeat(32) });
+    const { id } = await owner.infer(expected.model, 'generate', [request], SEED);
     const pieces = async () => (await browser.view()).running[0]?.pieces ?? 0;
     await until('it generates', async () => await pieces() > 3);
     await browser.stopWorker();

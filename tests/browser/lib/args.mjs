@@ -15,6 +15,7 @@ const OPTIONS = {
   relay: { type: 'string' },
   browsers: { type: 'string', default: '1' },
   ext: { type: 'string', default: join(root, 'dist/chrome') },
+  firefox: { type: 'string', default: join(root, 'dist/firefox') },
   'relay-bin': { type: 'string', default: join(target, 'debug/grid-relay') },
   'grid-bin': { type: 'string', default: join(target, 'debug/grid') },
 };

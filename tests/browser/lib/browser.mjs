@@ -74,6 +74,10 @@ export class Browser {
     return popup.evaluate(() => chrome.runtime.sendMessage({ kind: 'status' }));
   }
 
+  async click(selector) {
+    await this.page.locator(selector).click();
+  }
+
   /** Sends one command to the browser. */
   async command(name, values = {}) {
     this.session ??= await this.context.browser().newBrowserCDPSession();

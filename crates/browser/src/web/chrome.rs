@@ -1,6 +1,7 @@
 //! The extension APIs that the node uses, and what it keeps in storage.
 
 use super::words;
+use crate::messages::{self, Model};
 use grid_node::{SavedLease, Settings};
 use grid_protocol::{Digest, LeaseId, LeaseToken, PublicKey, SigningKey, Spec};
 use js_sys::{Object, Reflect};
@@ -24,6 +25,7 @@ extern "C" {
 const SEED: &str = "seed";
 const SETTINGS: &str = "settings";
 const LEASES: &str = "leases";
+const MODELS: &str = "models";
 
 fn read<T: DeserializeOwned>(items: Result<JsValue, JsValue>, key: &str) -> Option<T> {
     let value = Reflect::get(&items.ok()?, &key.into()).ok()?;
@@ -45,7 +47,7 @@ pub(crate) fn to_js<T: Serialize>(value: &T) -> Result<JsValue, String> {
 
 /// The node's key: made at the first start.
 pub(crate) async fn key() -> Result<SigningKey, String> {
-    let stored: Option<String> = read(local_get(SEED).await, SEED);
+    let stored: Option<String> = load(SEED).await;
     // A digest has the same shape: 32 bytes as hexadecimal digits.
     let stored = stored.and_then(|text| text.parse::<Digest>().ok());
     if let Some(seed) = stored {
@@ -60,12 +62,33 @@ pub(crate) async fn key() -> Result<SigningKey, String> {
 
 /// The owner's settings.
 pub(crate) async fn settings() -> Settings {
-    read(local_get(SETTINGS).await, SETTINGS).unwrap_or_default()
+    load(SETTINGS).await.unwrap_or_default()
+}
+
+/// What storage holds under a key, where it is of this kind.
+pub(crate) async fn load<T: DeserializeOwned>(key: &str) -> Option<T> {
+    read(local_get(key).await, key)
+}
+
+/// Stores a value under a key.
+pub(crate) async fn store<T: Serialize>(key: &str, value: &T) -> Result<(), String> {
+    local_set(&item(key, value)?).await.map(|_| ()).map_err(|error| words(&error))
 }
 
 /// Keeps the owner's settings.
 pub(crate) async fn save_settings(settings: &Settings) -> Result<(), String> {
-    local_set(&item(SETTINGS, settings)?).await.map(|_| ()).map_err(|error| words(&error))
+    store(SETTINGS, settings).await
+}
+
+/// The models that were kept when it was last asked.
+pub(crate) async fn models() -> Vec<Model> {
+    let stored: Option<String> = load(MODELS).await;
+    stored.and_then(|text| messages::decode(&hex::decode(text).ok()?)).unwrap_or_default()
+}
+
+/// Keeps the list of them.
+pub(crate) async fn save_models(models: &Vec<Model>) -> Result<(), String> {
+    store(MODELS, &hex::encode(messages::encode(models))).await
 }
 
 /// The leases held when the service worker last stopped, in this session of

@@ -2,14 +2,14 @@
 //! of fuel, says how it ended, and is never used again.
 
 use super::guest::{self, Guest, Imports, SuspendingImport};
-use super::port::Port;
 use super::{performance_now, words};
 use crate::messages::{Finished, FromWorker, Job, ToWorker};
-use crate::pace::{Pace, Rest};
 use crate::rehearsal::rehearsal;
-use gloo::timers::callback::Timeout;
+use grid_contexts::pace::{Pace, Rest};
+use grid_contexts::port::Port;
+use grid_contexts::wait::{let_messages_in, sleep};
 use grid_node::RunReport;
-use grid_protocol::{Files, Side, Spec};
+use grid_protocol::{Digest, Files, Side, Spec};
 use grid_sandbox::{Control, Host, WasiFunction, names};
 use js_sys::WebAssembly::{self, Instance, Module, RuntimeError};
 use js_sys::{Array, BigInt, Function, Promise, Uint8Array};
@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
-use web_sys::{MessageChannel, MessagePort};
+use web_sys::MessagePort;
 
 /// A run says how far it is this often, in milliseconds.
 const PROGRESS_MS: f64 = 250.0;
@@ -161,6 +161,7 @@ async fn execute_job(run: &Shared, job: Job) -> Result<Finished, String> {
         reason: outcome.reason,
         exit_code: outcome.exit_code,
         output: outcome.output.encode(),
+        check: Digest::ZERO,
         fuel: outcome.fuel,
         hint: outcome.hint,
     };
@@ -294,22 +295,4 @@ async fn paused(run: &Shared) {
     run.borrow_mut().tell_progress();
     let changed = Promise::new(&mut |resolve, _| run.borrow_mut().resume = Some(resolve));
     let _ = JsFuture::from(changed).await;
-}
-
-async fn sleep(ms: u32) {
-    let slept = Promise::new(&mut |resolve, _| {
-        let wake = move || drop(resolve.call0(&JsValue::UNDEFINED));
-        Timeout::new(ms, wake).forget();
-    });
-    let _ = JsFuture::from(slept).await;
-}
-
-/// Goes once through the event loop. A timer would take four milliseconds.
-async fn let_messages_in() {
-    let Ok(channel) = MessageChannel::new() else { return };
-    let (here, there) = (channel.port1(), channel.port2());
-    let came = Promise::new(&mut |resolve, _| here.set_onmessage(Some(&resolve)));
-    let _ = there.post_message(&JsValue::NULL);
-    let _ = JsFuture::from(came).await;
-    here.close();
 }

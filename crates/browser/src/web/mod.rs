@@ -3,22 +3,21 @@
 
 #![allow(unreachable_pub, reason = "wasm-bindgen exports only what is `pub`")]
 
+mod acks;
 mod blobs;
 mod chrome;
 mod executor;
 mod guest;
 mod node;
 mod office;
-mod port;
 mod socket;
 mod view;
 
+use grid_contexts::wait::performance_now;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn performance_now() -> f64;
     #[wasm_bindgen(js_namespace = console, js_name = error)]
     fn console_error(text: &str);
 }

@@ -1,14 +1,18 @@
 //! The service worker: drives [`grid_node::Node`].
 
+use super::acks::{self, Acks, Kept};
 use super::blobs::BlobAddress;
-use super::port::Port;
 use super::socket::{Socket, SocketEvent};
 use super::view::{Figures, View};
 use super::{chrome, console_error, performance_now};
-use crate::messages::{Finished, FromSupervisor, Job, ToSupervisor};
+use crate::messages::{
+    Finished, FromSupervisor, Inference, Job, Model, ToSupervisor, give_back_reason,
+};
 use gloo::timers::callback::Timeout;
+use grid_contexts::port::Port;
 use grid_node::{Action, Config, Event, FetchKind, IdleState, Power, Settings};
-use grid_protocol::LeaseId;
+use grid_protocol::infer::ARITHMETIC;
+use grid_protocol::{GiveBackReason, LeaseId, Package};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -30,6 +34,9 @@ extern "C" {
     /// `chrome.idle.queryState`.
     #[wasm_bindgen(js_name = idleState)]
     async fn idle_state() -> JsValue;
+    /// Deletes the folder of models.
+    #[wasm_bindgen(js_name = deleteModels, catch)]
+    async fn delete_models() -> Result<JsValue, JsValue>;
 }
 
 /// The node, as the service worker's script holds it.
@@ -51,19 +58,25 @@ struct Driver {
     /// When a message was last sent, for [`Figures`].
     last_sent: Cell<f64>,
     figures: RefCell<Figures>,
+    /// Models that are kept.
+    models: RefCell<Vec<Model>>,
+    acks: RefCell<Acks>,
 }
 
-/// Starts the node with what storage holds.
+/// Starts the node with what storage holds. `agent` is the package's name;
+/// `modules`: there is a sandbox for fetched modules.
 #[wasm_bindgen(js_name = startNode)]
-pub async fn start_node() -> Result<NodeHandle, JsValue> {
+pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValue> {
     let key = chrome::key().await?;
     let settings = chrome::settings().await;
     let leases = if settings.on { chrome::leases().await } else { Vec::new() };
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
     let config = Config {
-        agent: concat!("grid-chrome/", env!("CARGO_PKG_VERSION")).into(),
+        agent: format!("{agent}/{}", env!("CARGO_PKG_VERSION")),
+        package: if modules { Package::Full } else { Package::BuiltinOnly },
         admissions: vec![grid_sandbox::ADMISSION],
+        arithmetics: vec![ARITHMETIC],
         jitter_seed: u64::from_le_bytes(seed),
         ..Config::default()
     };
@@ -79,8 +92,11 @@ pub async fn start_node() -> Result<NodeHandle, JsValue> {
         last_now: Cell::new(now),
         last_sent: Cell::new(0.0),
         figures: RefCell::default(),
+        models: RefCell::new(chrome::models().await),
+        acks: RefCell::new(Acks::load().await),
     });
     let handle = NodeHandle(driver);
+    handle.0.announce_models();
     handle.idle(&idle_state().await.as_string().unwrap_or_default());
     handle.0.settle_settings();
     handle.0.figures.borrow_mut().ready_ms = performance_now();
@@ -121,7 +137,23 @@ impl NodeHandle {
     pub fn view(&self) -> Result<JsValue, JsValue> {
         let status = self.0.node.borrow().status();
         let (settings, figures) = (self.0.settings.borrow(), self.0.figures.borrow());
-        Ok(chrome::to_js(&View::new(status, &settings, &figures))?)
+        let models = self.0.models.borrow();
+        Ok(chrome::to_js(&View::new(status, &settings, &models, &figures))?)
+    }
+
+    /// Deletes the models that are kept. An error: they are in use.
+    #[wasm_bindgen(js_name = emptyModels)]
+    pub async fn empty_models(&self) -> Result<(), JsValue> {
+        delete_models().await?;
+        self.0.keep_models(Vec::new());
+        Ok(())
+    }
+
+    /// The acknowledgements that the relay in the settings gave, as
+    /// `grid audit --ack` takes them.
+    pub async fn acks(&self) -> Result<JsValue, JsValue> {
+        let origin = self.0.origin();
+        Ok(chrome::to_js(&acks::of_relay(&origin).await)?)
     }
 
     /// Keep a spare worker ready, or don't: to measure what it saves.
@@ -140,13 +172,32 @@ impl Driver {
     /// Tells the node, and does what it asks for.
     fn feed(self: &Rc<Self>, event: Event) {
         let came = performance_now();
+        let ack = match &event {
+            Event::Message(bytes) => Kept::of(&self.origin(), bytes),
+            _ => None,
+        };
         let actions = self.node.borrow_mut().handle(self.now(), event);
         for action in actions {
+            // A node drops a lease for an acknowledgement that is genuine.
+            if let (Action::Drop(lease), Some(ack)) = (&action, &ack)
+                && *lease == ack.lease()
+            {
+                self.keep(ack.clone());
+            }
             if let Action::Fetch { lease, .. } | Action::Run { lease, .. } = &action {
                 self.figures.borrow_mut().came(*lease, came);
             }
             self.act(action);
         }
+    }
+
+    fn keep(&self, ack: Kept) {
+        let (number, part) = self.acks.borrow_mut().keep(ack);
+        spawn_local(async move {
+            if let Err(error) = acks::save(number, part).await {
+                console_error(&format!("an acknowledgement is not kept: {error}"));
+            }
+        });
     }
 
     fn act(self: &Rc<Self>, action: Action) {
@@ -187,6 +238,12 @@ impl Driver {
             Action::Run { lease, spec, module, input } => {
                 let job = Job { spec: spec.encode(), module: module.to_vec(), input };
                 self.tell_office(&ToSupervisor::Run(lease, job));
+            }
+            Action::Infer { lease, spec, input, draft } => {
+                let (spec, origin) = (spec.encode(), self.origin());
+                let quota = u64::from(self.settings.borrow().models_mib) << 20;
+                let job = Inference { spec, input, draft, origin, quota };
+                self.tell_office(&ToSupervisor::Infer(lease, job));
             }
             Action::Drop(lease) => self.tell_office(&ToSupervisor::Drop(lease)),
             Action::Pace(share) => self.tell_office(&ToSupervisor::Pace(share)),
@@ -287,10 +344,23 @@ impl Driver {
             FromSupervisor::Ready(holding) => self.feed(Event::ExecutorReady { holding }),
             FromSupervisor::Progress(lease, fuel) => self.feed(Event::Progress { lease, fuel }),
             FromSupervisor::Finished(lease, finished) => self.finished(lease, finished),
-            FromSupervisor::Failed(lease, detail) => {
+            FromSupervisor::Failed(lease, reason, detail) => {
                 self.tell_office(&ToSupervisor::Seen(lease));
-                self.feed(Event::Failed { lease, detail });
+                self.feed(Event::Failed { lease, reason: give_back_reason(reason), detail });
             }
+            FromSupervisor::Loading(lease, loading) => self.feed(Event::Loading {
+                lease,
+                model: loading.name,
+                bytes: loading.bytes,
+                total: loading.total,
+            }),
+            FromSupervisor::Text(lease, text) => self.feed(Event::Text {
+                lease,
+                offset: text.offset,
+                text: text.text,
+                pieces: text.pieces,
+            }),
+            FromSupervisor::Models(models) => self.keep_models(models),
         }
     }
 
@@ -299,9 +369,31 @@ impl Driver {
         let (module_ms, warm) = (finished.module_ms, finished.warm);
         match finished.report() {
             Some(report) => self.feed(Event::Finished { lease, report }),
-            None => self.feed(Event::Failed { lease, detail: "no such exit reason".into() }),
+            None => {
+                let (reason, detail) = (GiveBackReason::Device, "no such exit reason".into());
+                self.feed(Event::Failed { lease, reason, detail });
+            }
         }
         self.figures.borrow_mut().sent(lease, self.last_sent.get(), module_ms, warm);
+    }
+
+    /// Other models are kept than before.
+    fn keep_models(self: &Rc<Self>, models: Vec<Model>) {
+        if *self.models.borrow() == models {
+            return;
+        }
+        self.models.replace(models.clone());
+        self.announce_models();
+        spawn_local(async move {
+            if let Err(error) = chrome::save_models(&models).await {
+                console_error(&format!("the list of models is not kept: {error}"));
+            }
+        });
+    }
+
+    fn announce_models(self: &Rc<Self>) {
+        let models = self.models.borrow().iter().map(|model| model.digest).collect();
+        self.feed(Event::Models(models));
     }
 
     fn tell_office(&self, message: &ToSupervisor) {

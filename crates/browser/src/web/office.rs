@@ -1,14 +1,17 @@
 //! The offscreen document: drives the [`Supervisor`].
 
 use super::performance_now;
-use super::port::Port;
 use crate::supervisor::{Effect, Supervisor, TICK_MS, WorkerId};
 use gloo::timers::callback::Interval;
+use grid_contexts::port::Port;
 use js_sys::{Array, Function, Object, Reflect};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{MessageChannel, MessageEvent, MessagePort};
+use web_sys::{MessageChannel, MessageEvent, MessagePort, Worker};
+
+/// The script of the worker that infers.
+const INFERENCE: &str = "inference-worker.js";
 
 /// What the offscreen document's script holds.
 #[wasm_bindgen]
@@ -17,14 +20,22 @@ pub struct Office(Rc<Inner>);
 struct Inner {
     supervisor: RefCell<Supervisor>,
     /// Builds the frame and gives it a port.
-    build_frame: Function,
+    build_frame: Option<Function>,
     /// Starts the service worker.
     wake_node: Function,
     frame: RefCell<Option<FramePort>>,
     node: RefCell<Option<Port>>,
     connection: Cell<u32>,
     workers: RefCell<Vec<(WorkerId, Port)>>,
+    inference: RefCell<Option<InferenceWorker>>,
     ticks: RefCell<Option<Interval>>,
+}
+
+/// The worker that infers. Terminated when dropped.
+struct InferenceWorker {
+    worker: Worker,
+    port: Port,
+    _error: Closure<dyn FnMut(JsValue)>,
 }
 
 /// The port to the frame's script, which starts and terminates workers.
@@ -36,18 +47,24 @@ struct FramePort {
 #[wasm_bindgen]
 impl Office {
     /// Starts the supervisor. `build_frame(port)` puts the sandboxed frame in
-    /// the place of the one before and hands it the port; `wake_node()` starts
-    /// the service worker.
+    /// the place of the one before and hands it the port; without, no modules
+    /// are run. `wake_node()` starts the service worker.
     #[wasm_bindgen(constructor)]
-    pub fn new(build_frame: Function, wake_node: Function) -> Self {
+    pub fn new(build_frame: Option<Function>, wake_node: Function) -> Self {
+        let now = performance_now();
+        let supervisor = match &build_frame {
+            Some(_) => Supervisor::new(now),
+            None => Supervisor::builtin_only(now),
+        };
         let inner = Rc::new(Inner {
-            supervisor: RefCell::new(Supervisor::new(performance_now())),
+            supervisor: RefCell::new(supervisor),
             build_frame,
             wake_node,
             frame: RefCell::default(),
             node: RefCell::default(),
             connection: Cell::new(0),
             workers: RefCell::default(),
+            inference: RefCell::default(),
             ticks: RefCell::default(),
         });
         inner.with(|_, _| {});
@@ -71,6 +88,14 @@ impl Office {
             self.0.node.take();
             self.0.with(|s, _| s.disconnect());
         }
+    }
+
+    /// Ends everything, where the document goes on.
+    pub fn close(&self) {
+        self.0.node.take();
+        self.0.workers.take();
+        self.0.inference.take();
+        self.0.ticks.take();
     }
 
     /// The browser told the state of the power supply: on mains (or charging)?
@@ -123,6 +148,13 @@ impl Inner {
             Effect::WakeNode => {
                 let _ = self.wake_node.call0(&JsValue::UNDEFINED);
             }
+            Effect::StartInference => self.start_inference(),
+            Effect::EndInference => drop(self.inference.take()),
+            Effect::Inference(message) => {
+                if let Some(inference) = &*self.inference.borrow() {
+                    inference.port.send(&message);
+                }
+            }
         }
     }
 
@@ -136,7 +168,9 @@ impl Inner {
         });
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         self.frame.replace(Some(FramePort { port, _message: on_message }));
-        let _ = self.build_frame.call1(&JsValue::UNDEFINED, &channel.port2());
+        if let Some(build) = &self.build_frame {
+            let _ = build.call1(&JsValue::UNDEFINED, &channel.port2());
+        }
     }
 
     /// `{up: true}`, or `{error: worker, detail}`.
@@ -159,12 +193,37 @@ impl Inner {
         self.tell_frame("spawn", worker, &Array::of1(&channel.port2()));
     }
 
+    fn start_inference(self: &Rc<Self>) {
+        let (Ok(channel), Ok(worker)) = (MessageChannel::new(), Worker::new(INFERENCE)) else {
+            return; // It will be missed.
+        };
+        let (inner, failed) = (self.clone(), self.clone());
+        let on_message = move |message| inner.with(|s, now| s.inference(message, now));
+        let port = Port::new(channel.port1(), on_message);
+        let error = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+            let detail = Reflect::get(&event, &"message".into()).unwrap_or_default();
+            let detail = detail.as_string().unwrap_or_default();
+            failed.with(|s, now| s.inference_error(&detail, now));
+        });
+        worker.set_onerror(Some(error.as_ref().unchecked_ref()));
+        let theirs = channel.port2();
+        let _ = worker.post_message_with_transfer(&JsValue::NULL, &Array::of1(&theirs));
+        self.inference.replace(Some(InferenceWorker { worker, port, _error: error }));
+    }
+
     fn tell_frame(&self, what: &str, worker: WorkerId, ports: &Array) {
         let message = Object::new();
         let _ = Reflect::set(&message, &what.into(), &worker.into());
         if let Some(frame) = &*self.frame.borrow() {
             let _ = frame.port.post_message_with_transferable(&message, ports);
         }
+    }
+}
+
+impl Drop for InferenceWorker {
+    fn drop(&mut self) {
+        self.worker.set_onerror(None);
+        self.worker.terminate();
     }
 }
 

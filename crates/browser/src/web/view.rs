@@ -1,7 +1,8 @@
 //! What the popup is shown, and the figures that the benchmark reads.
 
+use crate::messages::Model;
 use grid_node::{Settings, State, Status, Why};
-use grid_protocol::{LeaseId, PublicKey, limits};
+use grid_protocol::{LeaseId, PublicKey, Runtime, limits};
 use serde::Serialize;
 
 /// Samples kept of each figure.
@@ -17,15 +18,28 @@ pub(crate) struct View<'a> {
     tasks: f64,
     points: f64,
     running: Vec<Running>,
+    models: Vec<Kept<'a>>,
     settings: &'a Settings,
     version: &'static str,
     debug: &'a Figures,
 }
 
+/// A model that is kept.
+#[derive(Debug, Serialize)]
+struct Kept<'a> {
+    name: &'a str,
+    bytes: f64,
+}
+
 #[derive(Debug, Serialize)]
 struct Running {
     lease: LeaseId,
+    runtime: Runtime,
     module: String,
+    model: String,
+    /// Bytes that are here, bytes in all.
+    loading: Option<[f64; 2]>,
+    pieces: u32,
     fuel: f64,
     limit: f64,
     /// Milliseconds since 1970.
@@ -33,10 +47,19 @@ struct Running {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(status: Status, settings: &'a Settings, figures: &'a Figures) -> Self {
+    pub(crate) fn new(
+        status: Status,
+        settings: &'a Settings,
+        models: &'a [Model],
+        figures: &'a Figures,
+    ) -> Self {
         let running = status.running.into_iter().map(|run| Running {
             lease: run.lease,
+            runtime: run.runtime,
             module: run.module,
+            model: run.model,
+            loading: run.loading.map(|(bytes, total)| [bytes as f64, total as f64]),
+            pieces: run.pieces,
             fuel: run.fuel as f64,
             limit: run.limit as f64,
             since: run.since as f64,
@@ -49,6 +72,10 @@ impl<'a> View<'a> {
             tasks: status.tasks as f64,
             points: status.fuel as f64 / limits::FUEL_PER_POINT as f64,
             running: running.collect(),
+            models: models
+                .iter()
+                .map(|model| Kept { name: &model.name, bytes: model.bytes as f64 })
+                .collect(),
             settings,
             version: env!("CARGO_PKG_VERSION"),
             debug: figures,

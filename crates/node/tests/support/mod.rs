@@ -5,12 +5,16 @@ use grid_node::{
     Action, Config, Event, FetchKind, IdleState, Node, Power, RunReport, SavedLease, Settings,
 };
 use grid_protocol::{
-    Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, LeaseToken,
-    Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, encode, join_bytes,
+    Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, Inference, LeaseId, LeaseOffer,
+    LeaseToken, Partial, Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, encode,
+    join_bytes,
 };
 use std::collections::BTreeMap;
 
 pub(crate) const ORIGIN: &str = "http://127.0.0.1:8090";
+
+/// The check digest of inferences.
+pub(crate) const CHECK: Digest = Digest([5; 32]);
 
 /// Leases are named A to Z.
 pub(crate) fn lease(name: &str) -> LeaseId {
@@ -53,6 +57,19 @@ pub(crate) fn spec() -> Spec {
         fuel: 1_000,
         memory_pages: 1,
         output_bytes: 200_000,
+    }
+}
+
+pub(crate) fn inference() -> Spec {
+    let model = Digest::of(b"model");
+    Spec {
+        runtime: Runtime::Infer,
+        arithmetic: 1,
+        source: model,
+        module: model,
+        admission: 0,
+        args: vec!["generate".into()],
+        ..spec()
     }
 }
 
@@ -220,7 +237,43 @@ impl Bench {
                         (_, true) => Some(b"other".to_vec()),
                         _ => Some(input()),
                     },
+                    draft: None,
                 }))
+            }
+            "infer" => {
+                let mut spec = inference();
+                if has("arithmetic=9") {
+                    spec.arithmetic = 9;
+                }
+                self.message(ToNode::Lease(LeaseOffer {
+                    lease: lease(rest[0]),
+                    token: LeaseToken([7; 16]),
+                    spec: spec.encode(),
+                    deadline_ms: 60_000,
+                    module_bytes: 1,
+                    input: Some(input()),
+                    draft: has("draft").then(|| b"draft".to_vec()),
+                }))
+            }
+            "text" => self.tell(Event::Text {
+                lease: lease(rest[0]),
+                offset: rest[1].parse().unwrap(),
+                text: rest[2].into(),
+                pieces: 1,
+            }),
+            "loading" => self.tell(Event::Loading {
+                lease: lease(rest[0]),
+                model: "model".into(),
+                bytes: rest[1].parse().unwrap(),
+                total: rest[2].parse().unwrap(),
+            }),
+            "models" => {
+                let models = rest.iter().map(|name| Digest::of(name.as_bytes()));
+                self.tell(Event::Models(models.collect()))
+            }
+            "inference" => {
+                self.settings.inference = rest[0] == "on";
+                self.tell(Event::Settings(self.settings.clone()))
             }
             "fetched" => {
                 let blob = if rest[1] == "module" { module() } else { input() };
@@ -242,9 +295,11 @@ impl Bench {
                 let fuel = rest[1].parse().unwrap();
                 self.tell(Event::Progress { lease: lease(rest[0]), fuel })
             }
-            "failed" => {
-                self.tell(Event::Failed { lease: lease(rest[0]), detail: "no memory".into() })
-            }
+            "failed" => self.tell(Event::Failed {
+                lease: lease(rest[0]),
+                reason: if has("fetch") { GiveBackReason::Fetch } else { GiveBackReason::Device },
+                detail: "no memory".into(),
+            }),
             "finished" => {
                 let bytes = option("output").map_or(5, |v| v.parse().unwrap());
                 let report = RunReport {
@@ -255,6 +310,7 @@ impl Bench {
                     },
                     exit_code: 3,
                     output: if has("badoutput") { vec![0] } else { output(bytes) },
+                    check: if has("infers") { CHECK } else { Digest::ZERO },
                     fuel: option("fuel").map_or(100, |v| v.parse().unwrap()),
                     hint: None,
                 };
@@ -304,6 +360,11 @@ impl Bench {
                 assert_eq!((of, &bytes[..], given), (&spec(), &module()[..], &input()));
                 format!("run {}", name(lease))
             }
+            Action::Infer { lease, spec: of, input: given, draft } => {
+                assert_eq!((of, given), (&inference(), &input()));
+                let draft = if draft.is_some() { " draft" } else { "" };
+                format!("infer {}{draft}", name(lease))
+            }
             Action::Drop(lease) => format!("drop {}", name(lease)),
             Action::Pace(share) => format!("pace {share}"),
             Action::Save(saved) => {
@@ -327,7 +388,10 @@ impl Bench {
                 assert_eq!(join.package, self.config.package);
                 let holding: String =
                     join.holding.iter().map(|l| format!(" {}", name(l))).collect();
-                format!("join{holding}")
+                let inference = join.inference;
+                let models =
+                    inference.map_or(String::new(), |i| format!(" models={}", i.models.len()));
+                format!("join{holding}{models}")
             }
             FromNode::Ready { slots } => format!("announce {slots}"),
             FromNode::Heartbeat { leases } => {
@@ -339,7 +403,9 @@ impl Bench {
                 let receipt = result.unverified().unwrap().verify().expect("receipts are signed");
                 let body = receipt.body();
                 assert_eq!(body.relay, relay_key(self.relay).public());
-                assert_eq!((body.spec, body.input), (spec().digest(), spec().input));
+                let check = if body.spec == inference().digest() { CHECK } else { Digest::ZERO };
+                assert!([spec().digest(), inference().digest()].contains(&body.spec));
+                assert_eq!((body.input, body.check), (spec().input, check));
                 if let Some(output) = &result.output {
                     assert_eq!(Digest::of(output), body.output);
                 }
@@ -356,6 +422,12 @@ impl Bench {
             FromNode::GiveBack { lease, reason, .. } => {
                 let reason = GiveBackReason::from_number(reason).unwrap();
                 format!("giveback {} {}", name(&lease), reason.name())
+            }
+            FromNode::Partial(Partial { lease, offset, text }) => {
+                format!("partial {} {offset} {text}", name(&lease))
+            }
+            FromNode::Update(Inference { arithmetics, models }) => {
+                format!("update {} models={}", arithmetics.len(), models.len())
             }
         }
     }

@@ -6,7 +6,7 @@ use super::counts::Counts;
 use super::{Deadline, native};
 use crate::process::{command, stream};
 use crate::ui;
-use crate::{build, cargo, ext, kernels, programs, tidy as rules};
+use crate::{build, cargo, ext, kernels, models, programs, tidy as rules};
 
 pub(super) fn tidy(_: Deadline) -> Result<Counts> {
     let report = rules::check()?;
@@ -114,6 +114,8 @@ pub(super) fn lint(deadline: Deadline) -> Result<Counts> {
 const ACROSS: &str = "grid-tests";
 
 pub(super) fn unit(deadline: Deadline) -> Result<Counts> {
+    // Tokenizers and plain models are held to the real files.
+    models::fetch()?;
     let mut counts =
         native::run(native::programs(deadline)?, |package| package != ACROSS, deadline)?;
     // Beside the workspace's, so that the libraries are built once.

@@ -1,4 +1,4 @@
-//! A message port that carries [`crate::messages`].
+//! A message port that carries [`messages`](crate::messages).
 
 use crate::messages::{decode, encode};
 use js_sys::{Array, ArrayBuffer, Uint8Array};
@@ -8,7 +8,7 @@ use web_sys::{MessageEvent, MessagePort};
 
 /// One end of a channel. Closed when dropped (from inside its own callbacks
 /// too); no callback follows.
-pub(crate) struct Port {
+pub struct Port {
     port: MessagePort,
     _message: Closure<dyn FnMut(MessageEvent)>,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Port {
 impl Port {
     /// Listens. Messages that don't decode are ignored. That the other end is
     /// gone can't be seen here: Chromium's ports have no `close` event.
-    pub(crate) fn new<T: for<'b> Decode<'b, ()>>(
+    pub fn new<T: for<'b> Decode<'b, ()>>(
         port: MessagePort,
         mut message: impl FnMut(T) + 'static,
     ) -> Self {
@@ -33,7 +33,7 @@ impl Port {
     }
 
     /// Sends; a port whose other end is gone swallows it.
-    pub(crate) fn send<T: Encode<()>>(&self, message: &T) {
+    pub fn send<T: Encode<()>>(&self, message: &T) {
         let buffer = Uint8Array::from(encode(message).as_slice()).buffer();
         let _ = self.port.post_message_with_transferable(&buffer, &Array::of1(&buffer));
     }

@@ -1,9 +1,9 @@
-//! What the three contexts say to each other over message ports: one CBOR
-//! value a message, as the bytes of one array buffer, which every boundary
-//! between them lets through.
+//! What the contexts say to each other over message ports: one CBOR value a
+//! message, as the bytes of one array buffer, which every boundary between
+//! them lets through.
 
 use grid_node::RunReport;
-use grid_protocol::{ExitReason, LeaseId};
+use grid_protocol::{Digest, ExitReason, GiveBackReason, LeaseId};
 use minicbor::{Decode, Encode};
 
 /// From the node to the supervisor.
@@ -27,6 +27,9 @@ pub enum ToSupervisor {
     /// Say what is held and that work can be taken, once it can.
     #[n(5)]
     Hello,
+    /// Run a task of runtime `infer`.
+    #[n(6)]
+    Infer(#[n(0)] LeaseId, #[n(1)] Inference),
 }
 
 /// From the supervisor to the node.
@@ -41,12 +44,21 @@ pub enum FromSupervisor {
     /// A run ended with an answer.
     #[n(2)]
     Finished(#[n(0)] LeaseId, #[n(1)] Finished),
-    /// A run ended without one.
+    /// A run ended without one: why ([`GiveBackReason::number`]), and in words.
     #[n(3)]
-    Failed(#[n(0)] LeaseId, #[n(1)] String),
+    Failed(#[n(0)] LeaseId, #[n(1)] u16, #[n(2)] String),
     /// Mains (or charging)? `None` where the browser doesn't tell.
     #[n(4)]
     Power(#[n(0)] Option<bool>),
+    /// The model of a run is being fetched or loaded.
+    #[n(5)]
+    Loading(#[n(0)] LeaseId, #[n(1)] Loading),
+    /// More text of a run.
+    #[n(6)]
+    Text(#[n(0)] LeaseId, #[n(1)] Text),
+    /// Exactly these models are kept whole now.
+    #[n(7)]
+    Models(#[n(0)] Vec<Model>),
 }
 
 /// From the supervisor to a worker.
@@ -80,6 +92,111 @@ pub enum FromWorker {
     /// Ended without one.
     #[n(3)]
     Failed(#[n(0)] String),
+}
+
+/// From the supervisor to the worker that infers.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum ToInference {
+    /// Run this task; none is running.
+    #[n(0)]
+    Run(#[n(0)] LeaseId, #[n(1)] Inference),
+    /// Give up the run of this lease. Answered as if it had failed.
+    #[n(1)]
+    Stop(#[n(0)] LeaseId),
+    /// The share changed. Answered with [`FromInference::Alive`].
+    #[n(2)]
+    Pace(#[n(0)] u8),
+}
+
+/// From the worker that infers to the supervisor.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum FromInference {
+    /// Instantiated and waiting.
+    #[n(0)]
+    Ready,
+    /// Alive.
+    #[n(1)]
+    Alive,
+    /// See [`FromSupervisor::Loading`].
+    #[n(2)]
+    Loading(#[n(0)] LeaseId, #[n(1)] Loading),
+    /// See [`FromSupervisor::Text`].
+    #[n(3)]
+    Text(#[n(0)] LeaseId, #[n(1)] Text),
+    /// See [`FromSupervisor::Models`].
+    #[n(4)]
+    Models(#[n(0)] Vec<Model>),
+    /// The run of this lease ended with an answer.
+    #[n(5)]
+    Finished(#[n(0)] LeaseId, #[n(1)] Finished),
+    /// It ended without one, as [`FromSupervisor::Failed`] says.
+    #[n(6)]
+    Failed(#[n(0)] LeaseId, #[n(1)] u16, #[n(2)] String),
+}
+
+/// A task of runtime `infer`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Inference {
+    /// [`grid_protocol::Spec::encode`].
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub spec: Vec<u8>,
+    /// The encoded input list, its digest checked.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub input: Vec<u8>,
+    /// What another node claims to be its standard output.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub draft: Option<Vec<u8>>,
+    /// Where the model can be fetched.
+    #[n(3)]
+    pub origin: String,
+    /// Most bytes of models to keep.
+    #[n(4)]
+    pub quota: u64,
+}
+
+/// How far a model is.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Loading {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// Bytes that are here.
+    #[n(1)]
+    pub bytes: u64,
+    /// Bytes in all.
+    #[n(2)]
+    pub total: u64,
+}
+
+/// A piece of text.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Text {
+    /// Bytes of the text before it.
+    #[n(0)]
+    pub offset: u32,
+    /// The piece: whole characters.
+    #[n(1)]
+    pub text: String,
+    /// Pieces so far, this one included; a token makes one, or none.
+    #[n(2)]
+    pub pieces: u32,
+}
+
+/// A model that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Model {
+    /// Its digest.
+    #[n(0)]
+    pub digest: Digest,
+    /// Its name.
+    #[n(1)]
+    pub name: String,
+    /// Its size.
+    #[n(2)]
+    pub bytes: u64,
 }
 
 /// A task to run.
@@ -128,14 +245,17 @@ pub struct Finished {
     /// Whether a spare worker was ready when the run came.
     #[n(7)]
     pub warm: bool,
+    /// Check digest of an inference, zero for modules.
+    #[n(8)]
+    pub check: Digest,
 }
 
 impl Finished {
     /// Packs a report.
     pub fn new(report: RunReport, module_ms: f64, owed_ms: f64) -> Self {
-        let RunReport { reason, exit_code, output, fuel, hint } = report;
+        let RunReport { reason, exit_code, output, check, fuel, hint } = report;
         let reason = reason.number();
-        Self { reason, exit_code, output, fuel, hint, module_ms, owed_ms, warm: false }
+        Self { reason, exit_code, output, fuel, hint, module_ms, owed_ms, warm: false, check }
     }
 
     /// Unpacks it; `None` when the reason has no such number.
@@ -144,10 +264,16 @@ impl Finished {
             reason: ExitReason::from_number(self.reason)?,
             exit_code: self.exit_code,
             output: self.output,
+            check: self.check,
             fuel: self.fuel,
             hint: self.hint,
         })
     }
+}
+
+/// The reason for giving back that a message names.
+pub fn give_back_reason(number: u16) -> GiveBackReason {
+    GiveBackReason::from_number(number).unwrap_or(GiveBackReason::Device)
 }
 
 /// Encodes one message.
@@ -179,6 +305,7 @@ mod tests {
             reason: ExitReason::Trap,
             exit_code: 0,
             output: vec![1, 2, 3],
+            check: Digest::ZERO,
             fuel: 7,
             hint: Some("unreachable".into()),
         };
