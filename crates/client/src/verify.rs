@@ -4,7 +4,7 @@
 //! Pure: no network, no files. `grid verify` prints the steps.
 
 use grid_protocol::api::TaskResult;
-use grid_protocol::{Digest, ExitReason, Files, PublicKey, Receipt, Side, Spec};
+use grid_protocol::{Digest, ExitReason, Files, PublicKey, Receipt, Runtime, Side, Spec};
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
 
@@ -229,7 +229,14 @@ fn outcome(result: &TaskResult) -> Result<String, String> {
     ensure(body.reason == ExitReason::Exit || body.exit_code == 0, || {
         format!("an exit code with the reason {}", body.reason.name())
     })?;
-    ensure(body.check == Digest::ZERO, || "a check digest, which no module has".into())?;
+    let answered = (body.reason, body.exit_code) == (ExitReason::Exit, 0);
+    let has_check = spec.runtime == Runtime::Infer && answered;
+    ensure((body.check != Digest::ZERO) == has_check, || {
+        let has =
+            if has_check { "no check digest, which every" } else { "a check digest, which no" };
+        let kind = if spec.runtime == Runtime::Infer { "answer" } else { "module" };
+        format!("{has} {kind} has")
+    })?;
     let reason = match body.reason {
         ExitReason::Exit => format!("exit code {}", body.exit_code),
         other => other.name().replace('_', " "),

@@ -1,6 +1,8 @@
 //! The plain models against vectors that numpy and onnxruntime made, and
 //! Grid's own against the plain ones. Needs the models of `cargo xtask models`.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
 use grid_testing::float_models::{
     Embed, FloatBert, FloatLlama, IntegerModel, Logits, compare_embeddings, compare_logits,
 };

@@ -37,7 +37,7 @@ pub(super) async fn run<B: Backend>(
     }
     let fuel = model.cost(tokens.iter().map(Vec::len));
     if fuel > task.fuel {
-        return Err(Halt::Fuel(0));
+        return Err(Halt::Fuel);
     }
 
     let mut vectors = Vec::with_capacity(texts.len());

@@ -82,10 +82,7 @@ pub(super) async fn run<B: Backend>(
         for (row, token) in chosen.into_iter().enumerate() {
             let count = (generation.tokens.len() - generation.prompt + 1) as u64;
             if model.cost((generation.prompt as u64) + count - 1, count) > task.fuel {
-                let used = count - 1;
-                return Err(Halt::Fuel(
-                    model.cost((generation.prompt as u64 + used).saturating_sub(1), used),
-                ));
+                return Err(Halt::Fuel);
             }
             let more = generation.choose(token, &hidden, row);
             if !more.is_empty() {

@@ -107,8 +107,8 @@ enum Halt<E> {
     Device(E),
     /// The request can't be taken; every node says so.
     Refused(String),
-    /// The fuel wouldn't do; what was used until then.
-    Fuel(u64),
+    /// The fuel wouldn't do.
+    Fuel,
 }
 
 /// An answer.
@@ -191,7 +191,7 @@ impl<B: Backend> Runner<B> {
                 let output = files("stderr", format!("{why}\n").into_bytes());
                 Ok(Outcome { exit_code: REFUSED, output, ..empty(ExitReason::Exit, 0) })
             }
-            Err(Halt::Fuel(used)) => Ok(empty(ExitReason::OutOfFuel, used)),
+            Err(Halt::Fuel) => Ok(empty(ExitReason::OutOfFuel, task.fuel)),
             Err(Halt::Stopped) => Err(RunError::Stopped),
             Err(Halt::Device(error)) => Err(RunError::Device(error)),
         }

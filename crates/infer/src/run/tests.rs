@@ -331,7 +331,7 @@ fn fuel_is_what_the_shapes_say() {
     assert_eq!(run(plain.fuel), plain);
     let short = run(plain.fuel - 1);
     assert_eq!((short.reason, short.check), (ExitReason::OutOfFuel, Digest::ZERO));
-    assert!(short.fuel < plain.fuel && short.output.is_empty());
+    assert_eq!((short.fuel, short.output.is_empty()), (plain.fuel - 1, true));
 }
 
 #[test]

@@ -97,14 +97,13 @@ impl Matrix {
 
 /// The products of all rows of `x` with one row of weights.
 fn column(x: &Matrix, weights: &[f32], out: &mut [f32]) {
-    let mut token = 0;
-    while token + TOKENS <= out.len() {
-        let rows: [&[f32]; TOKENS] = std::array::from_fn(|k| x.row(token + k));
-        out[token..token + TOKENS].copy_from_slice(&dots(rows, weights));
-        token += TOKENS;
+    let (tiles, rest) = out.as_chunks_mut::<TOKENS>();
+    let done = tiles.len() * TOKENS;
+    for (tile, out) in tiles.iter_mut().enumerate() {
+        *out = dots(std::array::from_fn(|k| x.row(tile * TOKENS + k)), weights);
     }
-    for token in token..out.len() {
-        [out[token]] = dots([x.row(token)], weights);
+    for (token, out) in rest.iter_mut().enumerate() {
+        [*out] = dots([x.row(done + token)], weights);
     }
 }
 

@@ -117,7 +117,7 @@ fn receipt(relay: &Relay, last: &Value) -> Result<Receipt> {
     let job = job.with_context(|| format!("{address} names no job"))?;
     let folder = relay.file("receipts").join(job);
     let mut grid = relay.grid()?;
-    grid.args(["results", job, "--force", "--out"]).arg(&folder);
+    grid.args(["results", job, "--follow", "--force", "--out"]).arg(&folder);
     output(&mut grid)?;
     let mut found = None;
     for file in walk(&folder)? {
@@ -131,10 +131,10 @@ fn receipt(relay: &Relay, last: &Value) -> Result<Receipt> {
         value.map(str::to_owned).with_context(|| format!("a receipt without {place}: {file}"))
     };
     Ok(Receipt {
-        node: field("/receipt/body/node")?,
-        check: field("/receipt/body/check")?,
-        output: field("/receipt/body/output")?,
-        seed: field("/spec/seed")?,
+        node: field("/result/receipt/body/node")?,
+        check: field("/result/receipt/body/check")?,
+        output: field("/result/receipt/body/output")?,
+        seed: field("/result/spec/seed")?,
     })
 }
 
