@@ -20,10 +20,10 @@ const hex = array => Array.from(array, byte => byte.toString(16).padStart(2, '0'
 const say = message => port.postMessage(encode(message).buffer);
 const sha256 = async data => hex(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
 
-/** A fresh worker, in place of the one before. */
-export async function start() {
+/** A fresh worker, in place of the one before; `query` as crates/inference/src/web/device.rs knows it. */
+export async function start(query = '') {
   worker?.terminate();
-  worker = new Worker('/extension/inference-worker.js');
+  worker = new Worker(`/extension/inference-worker.js${query}`);
   const channel = new MessageChannel();
   port = channel.port1;
   await new Promise((ready, fail) => {

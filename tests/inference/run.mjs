@@ -177,8 +177,31 @@ const TESTS = {
   },
 };
 
+/** On software GPUs, which nodes leave alone: these browsers have WebGPU switched on. */
+const ON_GPU = {
+  async 'a GPU gives the bits of a native run'({ run, start, llama, bert }) {
+    await start('?gpu=only');
+    same(await run(bert, 'embed', EMBED), natively(bert.file, 'embed', EMBED));
+    for (const temperature of [0, 900]) {
+      const request = { ...GENERATE, max_tokens: 12, temperature };
+      const expected = natively(llama.file, 'generate', request);
+      same(await run(llama, 'generate', request), expected);
+      same(await run(llama, 'generate', request, { draft: expected.stdout }), expected);
+    }
+  },
+};
+
+/** Without WebGPU there is no GPU to insist on. */
+TESTS['without a GPU it says so where it must have one'] = async ({ run, start, llama }) => {
+  await start('?gpu=only');
+  const refused = await run(llama, 'generate', GENERATE);
+  assert.equal(refused.failed, UNABLE);
+  assert.match(refused.why, /no GPU/);
+};
+
 const counts = { passed: 0, failed: 0 };
-const rig = await Rig.start({ files: { '/inference/': here, '/extension/': given.extension } });
+const engines = given.measure ? undefined : ['chromium', 'firefox', 'chromium-gpu', 'firefox-gpu'];
+const rig = await Rig.start({ engines, files: { '/inference/': here, '/extension/': given.extension } });
 
 /** A task's spec and input list, without running it natively. */
 const tasks = new Map();
@@ -193,12 +216,13 @@ async function check(engine, llama, bert) {
   const tools = {
     run: (model, work, request, more = {}) => (
       engine.call(PAGE, 'run', { ...task(model.file, work, request), ...more })),
-    start: () => engine.call(PAGE, 'start'),
+    start: (query = '') => engine.call(PAGE, 'start', query),
     damage: (model, at) => engine.call(PAGE, 'damage', model.digest, at),
     llama,
     bert,
   };
-  for (const [name, test] of Object.entries(TESTS)) {
+  const tests = engine.name.endsWith('-gpu') ? ON_GPU : TESTS;
+  for (const [name, test] of Object.entries(tests)) {
     if (!name.includes(given.only)) continue;
     const started = Date.now();
     for (const model of [llama, bert]) {

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "wasm-bindgen exports only what is `pub`")]
 
+mod device;
 mod fetch;
 mod model;
 mod store;

@@ -1,15 +1,14 @@
 //! From a digest to a model that runs: what is missing is fetched, every block
 //! is checked, whether it comes from the relay or from the device.
 
+use super::device::Engine;
 use super::fetch::Source;
 use super::store::{Place, PlaceError, Store};
 use super::worker::Worker;
 use grid_contexts::messages::{FromInference, Loading};
 use grid_contexts::wait::performance_now;
 use grid_infer::file::{Header, MAX_HEADER};
-use grid_infer::run::Runner;
 use grid_protocol::{Digest, GiveBackReason, LeaseId};
-use grid_tensor::backend::Cpu;
 use std::collections::VecDeque;
 
 /// Blocks that are on their way at a time.
@@ -32,12 +31,6 @@ fn fetch(why: String) -> Failure {
 
 fn device(why: String) -> Failure {
     Failure(GiveBackReason::Device, why)
-}
-
-/// A model on whatever this browser computes with.
-pub(crate) enum Engine {
-    /// The processor, in vectors.
-    Cpu(Runner<Cpu>),
 }
 
 /// A model on its way.
@@ -86,14 +79,14 @@ pub(crate) async fn load(
     let read = |span: grid_infer::file::Span| {
         place.read(begins.checked_add(span.offset)?, usize::try_from(span.length).ok()?)
     };
-    let opened = Runner::open(Cpu::simd(), &header, read);
+    let opened = worker.devices.open(&header, read).await;
     drop(place);
     match opened {
-        Ok(runner) => Ok(Engine::Cpu(runner)),
+        Ok(engine) => Ok(engine),
         Err(error) => {
             store.remove(digest).await;
             worker.say(&FromInference::Models(store.models()));
-            Err(Failure(GiveBackReason::Unable, error.to_string()))
+            Err(Failure(GiveBackReason::Unable, error))
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The worker: one task at a time, in slices that let messages in, with the
 //! model of the last one in memory.
 
+use super::device::{Devices, Ended, Engine};
 use super::fetch::Source;
-use super::model::{Engine, Failure, load};
+use super::model::{Failure, load};
 use grid_contexts::messages::{Finished, FromInference, Inference, Text, ToInference};
 use grid_contexts::pace::{Pace, Rest};
 use grid_contexts::port::Port;
 use grid_contexts::wait::{let_messages_in, performance_now, sleep};
-use grid_infer::run::{self, Outcome, RunError, Task};
+use grid_infer::run::{self, Outcome, Task};
 use grid_node::RunReport;
 use grid_protocol::infer::Work;
 use grid_protocol::{Digest, Files, GiveBackReason, LeaseId, Side, Spec};
@@ -29,6 +30,7 @@ pub(crate) struct Worker {
     /// The task that runs, and whether it should stop.
     running: Cell<Option<LeaseId>>,
     stop: Cell<bool>,
+    pub(crate) devices: Devices,
     /// The model in memory.
     loaded: RefCell<Option<(Digest, Rc<Engine>)>>,
     /// When the slice began, messages were last let in, and life last told.
@@ -48,6 +50,7 @@ pub fn infer(port: MessagePort) {
         pace: RefCell::new(Pace::new(100, 0.0, now)),
         running: Cell::default(),
         stop: Cell::default(),
+        devices: Devices::default(),
         loaded: RefCell::default(),
         slice: Cell::new(now),
         yielded: Cell::new(now),
@@ -114,14 +117,15 @@ impl Worker {
         };
         self.begin_slice();
         let mut slices = Slices { worker: self, lease, offset: 0, pieces: 0 };
-        let ended = match &*engine {
-            Engine::Cpu(runner) => {
-                runner.run(task, &mut slices).await.map_err(|error| match error {
-                    RunError::Stopped => Failure::stopped(),
-                    error => Failure(GiveBackReason::Device, error.to_string()),
-                })
+        let ended = engine.run(task, &mut slices).await.map_err(|ended| match ended {
+            Ended::Stopped => Failure::stopped(),
+            Ended::Lost(why) => {
+                // The next task opens another device.
+                self.devices.lost();
+                self.loaded.take();
+                Failure(GiveBackReason::Device, why)
             }
-        };
+        });
         let Outcome { reason, exit_code, output, check, fuel } = ended?;
         let output = output.encode();
         let report = RunReport { reason, exit_code, output, check, fuel, hint: None };
