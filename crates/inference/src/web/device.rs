@@ -16,7 +16,7 @@ const LOSSES: u32 = 2;
 /// A model on whatever this browser computes with.
 pub(crate) enum Engine {
     /// The processor, in vectors.
-    Cpu(Runner<Cpu>),
+    Cpu(Box<Runner<Cpu>>),
     /// The GPU.
     Gpu(Box<Runner<Gpu>>),
 }
@@ -70,7 +70,8 @@ impl Devices {
         if only_gpu() {
             return Err("there is no GPU that computes what it should".into());
         }
-        Runner::open(Cpu::simd(), header, &read).map(Engine::Cpu).map_err(refused)
+        let runner = Runner::open(Cpu::simd(), header, &read).map_err(refused)?;
+        Ok(Engine::Cpu(Box::new(runner)))
     }
 
     /// A GPU that holds this model and gives the definition's bits.
