@@ -63,7 +63,7 @@ pub(super) fn read(
     validator.read_locals(&mut reader)?;
 
     let mut flow = Flow::default();
-    let mut nans = Nans::new(validator, ty, body.as_bytes().len());
+    let mut nans = Nans::new(validator, ty);
     let mut height = 0;
     let (mut calls, mut calls_indirect, mut takes_references) = (false, false, false);
     let mut branches_out = false;
@@ -80,7 +80,7 @@ pub(super) fn read(
         let arity = operator.operator_arity(validator).unwrap_or((0, 0));
         nans.base(validator.get_control_frame(0).map_or(0, |frame| frame.height));
         validator.op(offset, &operator)?;
-        nans.operator(number, &operator, arity)?;
+        nans.operator(number, &operator, arity);
         nans.settle(validator.operand_stack_height());
         height = height.max(u64::from(validator.operand_stack_height()));
         wide |= validator.get_operand_type(0) == Some(Some(ValType::V128));

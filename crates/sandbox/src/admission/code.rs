@@ -121,15 +121,8 @@ impl Added {
     }
 
     /// Calls for more on the condition that is on the operand stack.
-    pub(super) fn call_more_if(&self, code: &mut InstructionSink<'_>, local: u32) {
-        code.if_(BlockType::Empty);
-        self.call_more(code, local);
-        code.end();
-    }
-
-    /// Calls for more.
     pub(super) fn call_more(&self, code: &mut InstructionSink<'_>, local: u32) {
-        code.local_get(local).call(self.more()).local_set(local);
+        code.if_(BlockType::Empty).local_get(local).call(self.more()).local_set(local).end();
     }
 
     /// Leaves `grid_fuel` with what was used of the budget in a local taken.
@@ -208,7 +201,7 @@ impl Added {
         scale(&mut code);
         code.i64_const(STACK_BITS.into()).i64_shl().i64_sub().local_set(1);
         Self::is_used_up(&mut code, 1);
-        self.call_more_if(&mut code, 1);
+        self.call_more(&mut code, 1);
         code.local_get(0).local_get(1).end();
         function
     }

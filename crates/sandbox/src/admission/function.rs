@@ -93,13 +93,10 @@ struct Writer<'a> {
     open: Vec<Open>,
 }
 
-/// How many blocks are added around a loop whose head looks at the fuel.
-const ADDED_TO_LOOP: u32 = 3;
-
 /// A block that is open.
 #[derive(Debug, Clone, Copy, Default)]
 struct Open {
-    /// A loop inside those that [`Writer::enter_loop`] adds.
+    /// A loop inside one that is added.
     outer: bool,
     /// Blocks added around this one and those it is in.
     added: u32,
@@ -161,10 +158,10 @@ impl<'a> Writer<'a> {
             Added::take(&mut code, budget, charge.fuel, stack);
             if stack > 0 {
                 Added::is_either_used_up(&mut code, budget);
-                added.call_more_if(&mut code, budget);
+                added.call_more(&mut code, budget);
             } else if !self.body.is_short() {
                 Added::is_used_up(&mut code, budget);
-                added.call_more_if(&mut code, budget);
+                added.call_more(&mut code, budget);
             }
             return;
         }
@@ -173,7 +170,7 @@ impl<'a> Writer<'a> {
             if self.open.last().is_some_and(|open| open.outer) {
                 code.br_if(1);
             } else {
-                added.call_more_if(&mut code, budget);
+                added.call_more(&mut code, budget);
             }
         }
         if charge.fuel > 0 {
@@ -240,12 +237,7 @@ impl<'a> Writer<'a> {
                     return Ok(());
                 }
                 if closed.outer {
-                    let (added, budget) = (self.added, self.budget);
-                    let mut code = self.out.instructions();
-                    // The loop's own end goes past the call.
-                    code.end().br(ADDED_TO_LOOP - 1).end();
-                    added.call_more(&mut code, budget);
-                    code.br(0).end();
+                    self.code().end();
                 }
                 Instruction::End
             }
@@ -279,31 +271,30 @@ impl<'a> Writer<'a> {
             }
         };
         code.local_get(local).local_get(local);
-        // Not "equal": on x86 that takes two jumps, this takes one.
         match (value, replace.lane) {
-            (Value::F32, _) => code.f32_ge().select(),
-            (Value::F64, _) => code.f64_ge().select(),
+            (Value::F32, _) => code.f32_eq().select(),
+            (Value::F64, _) => code.f64_eq().select(),
             (Value::V128, Lane::F32) => code.f32x4_eq().v128_bitselect(),
             (Value::V128, Lane::F64) => code.f64x2_eq().v128_bitselect(),
         };
     }
 
     fn enter(&mut self, outer: bool) {
-        let added =
-            self.open.last().map_or(0, |open| open.added) + if outer { ADDED_TO_LOOP } else { 0 };
+        let added = self.open.last().map_or(0, |open| open.added) + u32::from(outer);
         self.open.push(Open { outer, added });
     }
 
-    /// A loop whose head looks at the fuel lies in a block, in a loop, in a
-    /// block. When there is no fuel, its head leaves the inner block; behind that
-    /// is the call for more, and a branch to the outer loop. So no call is inside
-    /// the loop itself or before it, and engines keep what it works on in
-    /// registers (Cranelift splits a live range where it meets the first call).
+    /// A loop whose head looks at the fuel lies in another one, whose head
+    /// calls for more: so no call is inside the loop itself, and engines keep
+    /// what it works on in registers.
     fn enter_loop(&mut self, ty: BlockType, head: bool) -> Instruction<'static> {
         let outer = head && !matches!(ty, BlockType::FunctionType(_));
         if outer {
+            let (added, budget) = (self.added, self.budget);
             let mut code = self.out.instructions();
-            code.block(ty).loop_(BlockType::Empty).block(BlockType::Empty);
+            code.loop_(ty);
+            Added::is_used_up(&mut code, budget);
+            added.call_more(&mut code, budget);
         }
         self.enter(outer);
         Instruction::Loop(ty)

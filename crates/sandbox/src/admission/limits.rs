@@ -40,16 +40,12 @@ pub(super) const SEGMENTS: u64 = 10_000;
 
 /// Bytes of stack that all frames of a run may have together, counted as
 /// docs/task-modules.md says. A Chromium worker overflows at about 490 KB
-/// (frames of plain, not admitted, code: 9,081 with one local, 12 with 5,000),
-/// and at twice as much where the module may suspend. The frames of admission
-/// version 2 were measured in V8 11.3 (node 20), as the smallest
-/// `--stack-size` at which this limit is met before the engine's own: 209 to
-/// 298 KB in the baseline compiler, 164 to 290 KB in the optimising one, what
-/// JavaScript takes included, over recursions of many locals, operands,
-/// vectors, floats, parameters and results, and of hardly any. What no count of
-/// values foresees is an optimising compiler that keeps results which the code
-/// computes again after a call; a module built to do that meets the device's
-/// limit first, which is no outcome.
+/// (9,081 frames with one local, 12 frames with 5,000), and twice as much where
+/// the module may suspend. Measured over frames of locals, operands, vectors,
+/// parameters and results in both of V8's tiers, this is reached at half of
+/// that or earlier. What no count of values foresees is an optimising compiler
+/// that keeps results which the code computes again after a call; a module
+/// built to do that meets the device's limit first, which is no outcome.
 pub(super) const STACK: u32 = 224 * 1024;
 /// What every frame is charged besides its values.
 pub(super) const FRAME: u64 = 64;

@@ -1,101 +1,109 @@
 //! NaN bits: which values are to be made canonical, and where.
 //!
-//! The ideal: every NaN that arithmetic makes is replaced at once by the
-//! canonical one (positive, quiet, no payload). Admission leaves out every
-//! replacement that nobody can see. A value is one of
-//! - a *number*: no NaN, in lanes of any shape; so it is what the ideal has;
-//! - *loose*: as in the ideal, but where that has a canonical NaN in a lane, any
-//!   NaN may be there. Replacing makes it the ideal's value;
-//! - *bits*: anything else: loads, parameters, results of calls, and copies of
-//!   both loose values and such.
+//! Arithmetic leaves open which NaN it makes, so its results are *loose*:
+//! before the bits of one can be seen, every NaN in it is replaced by the
+//! canonical one (positive, quiet, no payload). Arithmetic and comparisons
+//! don't see bits. What copies a value (locals, `select`, lanes, `pmin`,
+//! `abs`) gives a loose copy of loose values. Everything else sees bits: stores,
+//! calls, returns, operations on bits or on lanes of another shape, the ends
+//! of blocks; and what else makes a float (loads, constants, parameters) makes
+//! bits that stay as they are.
 //!
-//! Arithmetic makes loose values. Comparisons, arithmetic and conversions to
-//! integers see lanes of a shape: whether there is a NaN, but not which, so
-//! from operands that differ from the ideal's by that alone they make what the
-//! ideal makes, or a loose value. Whatever else takes a value sees its bits:
-//! stores, calls, returns, ends of blocks, operations on bits. Locals,
-//! `select`, lanes, `pmin` and `abs` only copy (and clear signs, before a
-//! replacement as after it), so what is seen of a copy is seen of its source.
-//!
-//! Locals are followed from each `local.set` to the `local.get`s that it
-//! reaches, as in static single assignment: where ways meet that bring a local
-//! different values, there is a value of its own, a copy of them all (at the
-//! head of a loop: of what is before it, and what each branch back brings).
-//! So the analysis is a graph of values and copies ([`Graph`]):
-//! - classes spread to copies; a copy of loose values and others is bits;
-//! - what is seen spreads to sources. It stops at a loose value of which bits
-//!   are seen (or lanes of another shape): that is replaced after the operator
-//!   that made it, be it a `local.get`. Where ways meet there is no operator, so
-//!   it goes on to the sources; and so it does through bits, to which a loose
-//!   value must come as the ideal has it, since nobody could tell them apart
-//!   later.
-//!
-//! By induction over a run each value is the ideal's as far as it is seen: an
-//! operator's result depends on what it sees of its operands; a copy is seen no
-//! more than its sources, or is replaced.
+//! Each value on the operand stack is used once, so the place to replace is
+//! right after the operator that made it. A copy of loose values and others is
+//! not loose, so loose ones are replaced before they are copied.
 
-mod act;
-mod graph;
-
-pub(super) use graph::{Lane, Replace};
-
-use super::error::AdmissionError;
-use act::{Act, act, is_vector};
-use graph::{Class, Graph, Node, Seen};
 use wasmparser::{FuncType, FuncValidator, Operator, ValType, WasmModuleResources};
 
-/// How many locals may be brought to labels, for each byte of the body, and in
-/// all. Beyond that, every result of arithmetic is replaced.
-const WORK_PER_BYTE: usize = 16;
-const WORK: usize = 4_000_000;
-
-/// A value.
+/// The lanes of a loose value: in another shape a NaN is something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    F32,
+    F64,
+}
+
+/// A replacement: in the result of the operator of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Replace {
+    pub(super) after: u32,
+    pub(super) lane: Lane,
+    pub(super) vector: bool,
+}
+
+/// What a value holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// No NaN, in lanes of any shape.
+    Number,
+    /// What arithmetic made.
+    Loose(Lane),
+    /// Bits that stay as they are.
+    Bits,
+}
+
+impl Class {
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Number, class) | (class, Self::Number) => class,
+            (a, b) if a == b => a,
+            _ => Self::Bits,
+        }
+    }
+
+    /// As the lanes of a shape.
+    fn seen_as(self, shape: Option<Lane>) -> Self {
+        match (self, shape) {
+            (Self::Loose(lane), Some(shape)) if lane != shape => Self::Bits,
+            (class, _) => class,
+        }
+    }
+}
+
+/// A value on the operand stack.
+#[derive(Debug, Clone, Copy)]
 enum Value {
     Number,
     Bits,
     Node(u32),
 }
 
-/// A block that is open.
+/// The result of an operator, or a local.
 #[derive(Debug)]
-struct Open {
-    /// Where the branches to it meet.
-    label: Label,
-    /// Of an `if`: the locals as it begins, until its `else`.
-    begin: Option<Vec<Value>>,
-    /// Code before it can be reached.
-    reachable: bool,
+struct Node {
+    /// The operator; none for a local.
+    made: Option<u32>,
+    class: Class,
+    /// Lanes that it is a copy of, when only those are copied.
+    shape: Option<Lane>,
+    vector: bool,
+    /// Its bits are seen; or its lanes, in these shapes.
+    seen: bool,
+    lanes: [bool; 2],
 }
 
-#[derive(Debug)]
-enum Label {
-    /// The function's: locals end there.
-    Return,
-    /// A loop's head: the first node, of one for each local.
-    Head(u32),
-    /// A block's end: the locals there, once a branch brought some, and whether
-    /// each is a node that stands for several.
-    End(Option<(Vec<Value>, Vec<bool>)>),
+/// What an operator does with floats.
+enum Act {
+    /// Takes lanes of this shape from so many operands, and makes loose ones.
+    Arithmetic(u32, Lane, Lane),
+    /// Takes lanes of this shape from so many operands, and makes no float.
+    Compare(u32, Lane),
+    /// Makes numbers of another operand.
+    Convert,
+    Constant(bool),
+    /// The result is a copy of one of so many operands.
+    Copy(u32, Option<Lane>),
+    /// Anything else.
+    See,
 }
 
 /// The analysis of one function.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Nans {
-    graph: Graph,
-    /// Places in `now` of the locals that hold floats or vectors.
-    places: Vec<Option<u32>>,
-    /// Whether each of those is a vector.
-    vectors: Vec<bool>,
-    /// Their values.
-    now: Vec<Value>,
-    open: Vec<Open>,
-    reachable: bool,
-    /// Loops that are open.
-    loops: u32,
-    /// How many more locals may be brought to labels, and whether that sufficed.
-    work: usize,
-    followed: bool,
+    nodes: Vec<Node>,
+    /// From a node to one that holds copies of it.
+    copies: Vec<(u32, u32)>,
+    /// Nodes of the locals that hold floats or vectors.
+    locals: Vec<Option<u32>>,
     stack: Vec<Value>,
     /// Height of the stack below which code that can't be reached takes
     /// nothing.
@@ -103,44 +111,26 @@ pub(super) struct Nans {
 }
 
 impl Nans {
-    /// For a function whose locals the validator knows, with a body of so many
-    /// bytes.
-    pub(super) fn new<R: WasmModuleResources>(
-        validator: &FuncValidator<R>,
-        ty: &FuncType,
-        bytes: usize,
-    ) -> Self {
-        let (mut places, mut vectors, mut now) = (Vec::new(), Vec::new(), Vec::new());
+    /// For a function whose locals the validator knows.
+    pub(super) fn new<R: WasmModuleResources>(validator: &FuncValidator<R>, ty: &FuncType) -> Self {
+        let mut nans = Self::default();
         for index in 0..validator.len_locals() {
-            let ty_of = validator.get_local_type(index);
-            let float =
-                ty_of.filter(|ty| matches!(ty, ValType::F32 | ValType::F64 | ValType::V128));
-            places.push(float.map(|_| now.len() as u32));
-            if let Some(float) = float {
-                let is_param = (index as usize) < ty.params().len();
-                now.push(if is_param { Value::Bits } else { Value::Number });
-                vectors.push(float == ValType::V128);
-            }
+            let class = match ty.params().get(index as usize) {
+                Some(_) => Class::Bits,
+                None => Class::Number,
+            };
+            let node = validator
+                .get_local_type(index)
+                .filter(|ty| matches!(ty, ValType::F32 | ValType::F64 | ValType::V128))
+                .map(|ty| nans.node(None, class, None, ty == ValType::V128));
+            nans.locals.push(node);
         }
-        Self {
-            graph: Graph::default(),
-            places,
-            vectors,
-            now,
-            open: vec![Open { label: Label::Return, begin: None, reachable: true }],
-            reachable: true,
-            loops: 0,
-            work: WORK.min(bytes.saturating_mul(WORK_PER_BYTE)),
-            followed: true,
-            stack: Vec::new(),
-            base: 0,
-        }
+        nans
     }
 
     fn node(&mut self, made: Option<u32>, class: Class, shape: Option<Lane>, vector: bool) -> u32 {
-        let index = self.graph.nodes.len() as u32;
-        let (seen, depth) = (Seen::default(), self.loops.min(8) as u8);
-        self.graph.nodes.push(Node { made, class, shape, vector, seen, depth });
+        let index = self.nodes.len() as u32;
+        self.nodes.push(Node { made, class, shape, vector, seen: false, lanes: [false; 2] });
         index
     }
 
@@ -151,18 +141,12 @@ impl Nans {
         Value::Bits
     }
 
-    /// Something sees of a value.
-    fn see(&mut self, value: Value, seen: Seen) {
-        if let Value::Node(node) = value {
-            self.graph.nodes[node as usize].seen.add(seen);
-        }
-    }
-
     fn copy(&mut self, from: Value, to: u32) {
+        let node = &mut self.nodes[to as usize];
         match from {
             Value::Number => {}
-            Value::Bits => self.graph.nodes[to as usize].class = Class::Bits,
-            Value::Node(from) => self.graph.copy(from, to),
+            Value::Bits => node.class = Class::Bits,
+            Value::Node(from) => self.copies.push((from, to)),
         }
     }
 
@@ -174,56 +158,39 @@ impl Nans {
 
     /// Takes an operator, which takes and leaves as many values as `arity`
     /// says.
-    pub(super) fn operator(
-        &mut self,
-        number: u32,
-        operator: &Operator<'_>,
-        arity: (u32, u32),
-    ) -> Result<(), AdmissionError> {
+    pub(super) fn operator(&mut self, number: u32, operator: &Operator<'_>, arity: (u32, u32)) {
+        let node = |local: &u32, nans: &Self| nans.locals.get(*local as usize).copied().flatten();
         match operator {
             Operator::LocalGet { local_index } => {
-                let value = match self.place(*local_index) {
-                    Some(place) => self.taken(number, place),
+                let value = match node(local_index, self) {
+                    Some(local) => self.copied(number, local),
                     None => Value::Bits,
                 };
                 self.stack.push(value);
             }
-            Operator::LocalSet { local_index } => {
-                let value = self.pop();
-                if let Some(place) = self.place(*local_index) {
-                    self.now[place] = value;
-                }
-            }
-            Operator::LocalTee { local_index } => {
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
                 let mut value = self.pop();
-                if let Some(place) = self.place(*local_index) {
-                    self.now[place] = value;
-                    value = self.taken(number, place);
+                if let Some(local) = node(local_index, self) {
+                    self.copy(value, local);
+                    value = Value::Bits;
+                    if matches!(operator, Operator::LocalTee { .. }) {
+                        value = self.copied(number, local);
+                    }
                 }
-                self.stack.push(value);
+                if matches!(operator, Operator::LocalTee { .. }) {
+                    self.stack.push(value);
+                }
             }
             Operator::Drop => drop(self.pop()),
-            _ => {
-                self.act(number, operator, arity);
-                self.flow(operator)?;
-            }
+            _ => self.act(number, operator, arity),
         }
-        Ok(())
-    }
-
-    /// Place of a local that holds floats.
-    fn place(&self, local: u32) -> Option<usize> {
-        self.places.get(local as usize).copied().flatten().map(|place| place as usize)
     }
 
     /// A copy of a local on the stack.
-    fn taken(&mut self, number: u32, place: usize) -> Value {
-        let from = self.now[place];
-        if !matches!(from, Value::Node(_)) {
-            return from;
-        }
-        let copy = self.node(Some(number), Class::Number, None, self.vectors[place]);
-        self.copy(from, copy);
+    fn copied(&mut self, number: u32, local: u32) -> Value {
+        let vector = self.nodes[local as usize].vector;
+        let copy = self.node(Some(number), Class::Number, None, vector);
+        self.copies.push((local, copy));
         Value::Node(copy)
     }
 
@@ -263,8 +230,9 @@ impl Nans {
             }
             Act::See => {
                 for _ in 0..takes {
-                    let value = self.pop();
-                    self.see(value, Seen::BITS);
+                    if let Value::Node(node) = self.pop() {
+                        self.nodes[node as usize].seen = true;
+                    }
                 }
                 self.stack.extend((0..leaves).map(|_| Value::Bits));
             }
@@ -272,16 +240,17 @@ impl Nans {
     }
 
     fn any_vector(&self, values: &[Value]) -> bool {
-        values.iter().any(
-            |value| matches!(value, Value::Node(node) if self.graph.nodes[*node as usize].vector),
-        )
+        values
+            .iter()
+            .any(|value| matches!(value, Value::Node(node) if self.nodes[*node as usize].vector))
     }
 
     /// Takes operands as lanes of a shape.
     fn take(&mut self, operands: u32, lane: Lane) {
         for _ in 0..operands {
-            let value = self.pop();
-            self.see(value, Seen::lanes(lane));
+            if let Value::Node(node) = self.pop() {
+                self.nodes[node as usize].lanes[lane as usize] = true;
+            }
         }
     }
 
@@ -290,137 +259,141 @@ impl Nans {
         self.stack.resize(height as usize, Value::Bits);
     }
 
-    /// Follows the locals.
-    fn flow(&mut self, operator: &Operator<'_>) -> Result<(), AdmissionError> {
-        match operator {
-            Operator::Block { .. } => self.begin(Label::End(None), None),
-            Operator::If { .. } => {
-                let begin = self.spend().then(|| self.now.clone());
-                self.begin(Label::End(None), begin);
-            }
-            Operator::Loop { .. } => {
-                let first = self.graph.nodes.len() as u32;
-                self.loops += 1;
-                if self.reachable && self.spend() {
-                    for place in 0..self.now.len() {
-                        let node = self.node(None, Class::Number, None, self.vectors[place]);
-                        self.copy(self.now[place], node);
-                        self.now[place] = Value::Node(node);
-                    }
-                }
-                self.begin(Label::Head(first), None);
-            }
-            Operator::Else => {
-                self.branch(0);
-                if let Some(open) = self.open.last_mut() {
-                    self.reachable = open.reachable;
-                    if let Some(begin) = open.begin.take() {
-                        self.now = begin;
-                    }
-                }
-            }
-            Operator::End => self.end(),
-            Operator::Br { relative_depth } => {
-                self.branch(*relative_depth);
-                self.reachable = false;
-            }
-            Operator::BrIf { relative_depth } => self.branch(*relative_depth),
-            Operator::BrTable { targets } => {
-                for target in targets.targets() {
-                    self.branch(target?);
-                }
-                self.branch(targets.default());
-                self.reachable = false;
-            }
-            Operator::Return | Operator::Unreachable => self.reachable = false,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, label: Label, begin: Option<Vec<Value>>) {
-        self.open.push(Open { label, begin, reachable: self.reachable });
-    }
-
-    /// Whether all locals may be looked at once more.
-    fn spend(&mut self) -> bool {
-        if self.followed {
-            let left = self.work.checked_sub(self.now.len());
-            self.followed = left.is_some();
-            self.work = left.unwrap_or(0);
-        }
-        self.followed
-    }
-
-    /// Brings the locals to a label.
-    fn branch(&mut self, depth: u32) {
-        let Some(at) = self.open.len().checked_sub(1 + depth as usize) else { return };
-        if !self.reachable || matches!(self.open[at].label, Label::Return) || !self.spend() {
-            return;
-        }
-        match &mut self.open[at].label {
-            Label::Return => {}
-            Label::Head(first) => {
-                let first = *first;
-                for place in 0..self.now.len() {
-                    self.copy(self.now[place], first + place as u32);
-                }
-            }
-            Label::End(met) => match met.take() {
-                None => *met = Some((self.now.clone(), vec![false; self.now.len()])),
-                Some((mut values, mut joined)) => {
-                    for place in 0..self.now.len() {
-                        self.join(place, &mut values[place], &mut joined[place]);
-                    }
-                    self.open[at].label = Label::End(Some((values, joined)));
-                }
-            },
-        }
-    }
-
-    /// Joins a local with the value that others brought to a label, where
-    /// `joined` tells whether that is a node for that very purpose.
-    fn join(&mut self, place: usize, value: &mut Value, joined: &mut bool) {
-        let now = self.now[place];
-        if now == *value {
-            return;
-        }
-        let node = match *value {
-            Value::Node(node) if *joined => node,
-            other => {
-                let node = self.node(None, Class::Number, None, self.vectors[place]);
-                self.copy(other, node);
-                node
-            }
-        };
-        self.copy(now, node);
-        (*value, *joined) = (Value::Node(node), true);
-    }
-
-    fn end(&mut self) {
-        let Some(open) = self.open.last_mut() else { return };
-        let (begin, entered) = (open.begin.take(), open.reachable);
-        if begin.is_some() || matches!(open.label, Label::End(Some(_))) {
-            self.branch(0);
-        }
-        // An `if` without `else`: the other way.
-        if let Some(begin) = begin {
-            self.now = begin;
-            self.reachable = entered;
-            self.branch(0);
-        }
-        match self.open.pop().map(|open| open.label) {
-            Some(Label::Head(_)) => self.loops -= 1,
-            Some(Label::End(Some((values, _)))) => {
-                self.now = values;
-                self.reachable = true;
-            }
-            _ => {}
-        }
-    }
-
     /// The replacements, in order.
-    pub(super) fn replacements(self) -> Vec<Replace> {
-        if self.followed { self.graph.replacements() } else { self.graph.all_of_arithmetic() }
+    pub(super) fn replacements(mut self) -> Vec<Replace> {
+        // Classes spread from each node to its copies, until nothing changes:
+        // each node's class rises twice at most.
+        self.copies.sort_unstable();
+        let mut changed: Vec<u32> = (0..self.nodes.len() as u32).collect();
+        while let Some(from) = changed.pop() {
+            let class = self.nodes[from as usize].class;
+            for at in copies_of(&self.copies, from) {
+                let to = self.copies[at].1;
+                let node = &mut self.nodes[to as usize];
+                let joined = node.class.join(class.seen_as(node.shape));
+                if joined != node.class {
+                    node.class = joined;
+                    changed.push(to);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for (index, node) in (0..).zip(&self.nodes) {
+            let (Some(after), Class::Loose(lane)) = (node.made, node.class) else { continue };
+            let other = if lane == Lane::F32 { Lane::F64 } else { Lane::F32 };
+            let is_bits = |at: usize| self.nodes[self.copies[at].1 as usize].class == Class::Bits;
+            if node.seen
+                || node.lanes[other as usize]
+                || copies_of(&self.copies, index).any(is_bits)
+            {
+                found.push(Replace { after, lane, vector: node.vector });
+            }
+        }
+        found.sort_unstable_by_key(|replace| replace.after);
+        found
+    }
+}
+
+/// Where the copies of a node are in the sorted list.
+fn copies_of(copies: &[(u32, u32)], from: u32) -> std::ops::Range<usize> {
+    let start = copies.partition_point(|(node, _)| *node < from);
+    let end = copies.partition_point(|(node, _)| *node <= from);
+    start..end
+}
+
+fn is_number(constant: u128) -> bool {
+    let f32s = (0..4).all(|lane| !f32::from_bits((constant >> (32 * lane)) as u32).is_nan());
+    let f64s = (0..2).all(|lane| !f64::from_bits((constant >> (64 * lane)) as u64).is_nan());
+    f32s && f64s
+}
+
+fn is_vector(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    !matches!(
+        operator,
+        O::F32Add
+            | O::F32Sub
+            | O::F32Mul
+            | O::F32Div
+            | O::F32Sqrt
+            | O::F32Min
+            | O::F32Max
+            | O::F32Ceil
+            | O::F32Floor
+            | O::F32Trunc
+            | O::F32Nearest
+            | O::F32DemoteF64
+            | O::F32Abs
+            | O::F64Add
+            | O::F64Sub
+            | O::F64Mul
+            | O::F64Div
+            | O::F64Sqrt
+            | O::F64Min
+            | O::F64Max
+            | O::F64Ceil
+            | O::F64Floor
+            | O::F64Trunc
+            | O::F64Nearest
+            | O::F64PromoteF32
+            | O::F64Abs
+            | O::F32x4ExtractLane { .. }
+            | O::F64x2ExtractLane { .. }
+            | O::Select
+            | O::TypedSelect { .. }
+    )
+}
+
+#[rustfmt::skip]
+fn act(operator: &Operator<'_>) -> Act {
+    use Act::{Arithmetic, Compare, Constant, Convert, Copy, See};
+    use Lane::{F32, F64};
+    use Operator as O;
+    match operator {
+        O::F32Add | O::F32Sub | O::F32Mul | O::F32Div | O::F32Min | O::F32Max
+        | O::F32x4Add | O::F32x4Sub | O::F32x4Mul | O::F32x4Div | O::F32x4Min | O::F32x4Max => {
+            Arithmetic(2, F32, F32)
+        }
+        O::F64Add | O::F64Sub | O::F64Mul | O::F64Div | O::F64Min | O::F64Max
+        | O::F64x2Add | O::F64x2Sub | O::F64x2Mul | O::F64x2Div | O::F64x2Min | O::F64x2Max => {
+            Arithmetic(2, F64, F64)
+        }
+        O::F32Sqrt | O::F32Ceil | O::F32Floor | O::F32Trunc | O::F32Nearest
+        | O::F32x4Sqrt | O::F32x4Ceil | O::F32x4Floor | O::F32x4Trunc | O::F32x4Nearest => {
+            Arithmetic(1, F32, F32)
+        }
+        O::F64Sqrt | O::F64Ceil | O::F64Floor | O::F64Trunc | O::F64Nearest
+        | O::F64x2Sqrt | O::F64x2Ceil | O::F64x2Floor | O::F64x2Trunc | O::F64x2Nearest => {
+            Arithmetic(1, F64, F64)
+        }
+        O::F32DemoteF64 | O::F32x4DemoteF64x2Zero => Arithmetic(1, F64, F32),
+        O::F64PromoteF32 | O::F64x2PromoteLowF32x4 => Arithmetic(1, F32, F64),
+        O::F32Eq | O::F32Ne | O::F32Lt | O::F32Gt | O::F32Le | O::F32Ge
+        | O::F32x4Eq | O::F32x4Ne | O::F32x4Lt | O::F32x4Gt | O::F32x4Le | O::F32x4Ge => {
+            Compare(2, F32)
+        }
+        O::F64Eq | O::F64Ne | O::F64Lt | O::F64Gt | O::F64Le | O::F64Ge
+        | O::F64x2Eq | O::F64x2Ne | O::F64x2Lt | O::F64x2Gt | O::F64x2Le | O::F64x2Ge => {
+            Compare(2, F64)
+        }
+        O::I32TruncF32S | O::I32TruncF32U | O::I64TruncF32S | O::I64TruncF32U
+        | O::I32TruncSatF32S | O::I32TruncSatF32U | O::I64TruncSatF32S | O::I64TruncSatF32U
+        | O::I32x4TruncSatF32x4S | O::I32x4TruncSatF32x4U => Compare(1, F32),
+        O::I32TruncF64S | O::I32TruncF64U | O::I64TruncF64S | O::I64TruncF64U
+        | O::I32TruncSatF64S | O::I32TruncSatF64U | O::I64TruncSatF64S | O::I64TruncSatF64U
+        | O::I32x4TruncSatF64x2SZero | O::I32x4TruncSatF64x2UZero => Compare(1, F64),
+        // Not those of vectors: the lanes of another shape may be NaNs.
+        O::F32ConvertI32S | O::F32ConvertI32U | O::F32ConvertI64S | O::F32ConvertI64U
+        | O::F64ConvertI32S | O::F64ConvertI32U | O::F64ConvertI64S | O::F64ConvertI64U => Convert,
+        O::F32Const { value } => Constant(!f32::from_bits(value.bits()).is_nan()),
+        O::F64Const { value } => Constant(!f64::from_bits(value.bits()).is_nan()),
+        O::V128Const { value } => Constant(is_number(value.i128().cast_unsigned())),
+        O::Select | O::TypedSelect { .. } => Copy(2, None),
+        // The sign of a NaN is cleared before as after it is replaced.
+        O::F32Abs | O::F32x4Abs | O::F32x4Splat | O::F32x4ExtractLane { .. } => Copy(1, Some(F32)),
+        O::F64Abs | O::F64x2Abs | O::F64x2Splat | O::F64x2ExtractLane { .. } => Copy(1, Some(F64)),
+        O::F32x4PMin | O::F32x4PMax | O::F32x4ReplaceLane { .. } => Copy(2, Some(F32)),
+        O::F64x2PMin | O::F64x2PMax | O::F64x2ReplaceLane { .. } => Copy(2, Some(F64)),
+        _ => See,
     }
 }
