@@ -4,8 +4,8 @@ use crate::{array, join, pieces, vectors};
 use grid_node::{Action, Config, Event, IdleState, Node, Power, RunReport, Settings};
 use grid_protocol::limits::{MAX_ADMITTED, MAX_INPUT, MAX_MESSAGE};
 use grid_protocol::{
-    Digest, ExitReason, Files, FromNode, LeaseId, LeaseOffer, LeaseToken, Runtime, Side, Spec,
-    ToNode, decode, encode,
+    Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, LeaseToken, Runtime,
+    Side, Spec, ToNode, decode, encode,
 };
 
 const ORIGIN: &str = "http://127.0.0.1:8090";
@@ -105,9 +105,10 @@ impl Bench {
             let mut files = Files::new(Side::Output);
             files.insert("stdout", vec![b'x'; bytes]).expect("a path of outputs");
             let output = files.encode();
-            RunReport { reason: ExitReason::Exit, exit_code: 0, output, fuel, hint: None }
+            let check = Digest::ZERO;
+            RunReport { reason: ExitReason::Exit, exit_code: 0, output, check, fuel, hint: None }
         };
-        let event = match what % 16 {
+        let event = match what % 19 {
             0 => {
                 Event::Fetched { lease: LEASE, digest: Digest::of(&module()), result: Ok(module()) }
             }
@@ -123,7 +124,10 @@ impl Bench {
             7 => Event::Opened,
             8 => Event::ExecutorGone,
             9 => Event::ExecutorReady { holding: vec![LEASE] },
-            10 => Event::Failed { lease: LEASE, detail: "no memory".into() },
+            10 => {
+                let reason = GiveBackReason::Device;
+                Event::Failed { lease: LEASE, reason, detail: "no memory".into() }
+            }
             11 => Event::Idle(IdleState::Active),
             12 => Event::Idle(IdleState::Idle),
             13 => Event::Fetched {
@@ -132,6 +136,9 @@ impl Bench {
                 result: Err("404".into()),
             },
             14 => Event::Uploaded { lease: LEASE, result: Err("507".into()) },
+            15 => Event::Loading { lease: LEASE, model: "m".into(), bytes: 5, total: 4 },
+            16 => Event::Text { lease: LEASE, offset: 9, text: "more".into(), pieces: 1 },
+            17 => Event::Models(vec![Digest::of(&module())]),
             _ => {
                 self.now += 1 << (what >> 4);
                 Event::Wake
