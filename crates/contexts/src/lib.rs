@@ -8,4 +8,6 @@ pub mod pace;
 #[cfg(target_arch = "wasm32")]
 pub mod port;
 #[cfg(target_arch = "wasm32")]
+pub mod script;
+#[cfg(target_arch = "wasm32")]
 pub mod wait;

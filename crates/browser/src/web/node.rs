@@ -4,12 +4,13 @@ use super::acks::{self, Acks, Kept};
 use super::blobs::BlobAddress;
 use super::socket::{Socket, SocketEvent};
 use super::view::{Figures, View};
-use super::{chrome, console_error, performance_now};
+use super::{chrome, performance_now};
 use crate::messages::{
     Finished, FromSupervisor, Inference, Job, Model, ToSupervisor, give_back_reason,
 };
 use gloo::timers::callback::Timeout;
 use grid_contexts::port::Port;
+use grid_contexts::script::console_error;
 use grid_node::{Action, Config, Event, FetchKind, IdleState, Power, Settings};
 use grid_protocol::infer::ARITHMETIC;
 use grid_protocol::{GiveBackReason, LeaseId, Package};

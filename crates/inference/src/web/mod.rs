@@ -8,24 +8,11 @@ mod model;
 mod store;
 mod worker;
 
+use grid_contexts::script::words;
 use wasm_bindgen::prelude::*;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = console, js_name = error)]
-    fn console_error(text: &str);
-}
 
 /// Runs first: a panic's message goes to the console before the instance stops.
 #[wasm_bindgen(start)]
 fn start() {
-    std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
-}
-
-/// The words of whatever JavaScript threw.
-fn words(error: &JsValue) -> String {
-    match error.dyn_ref::<js_sys::Error>() {
-        Some(error) => String::from(error.to_string()),
-        None => error.as_string().unwrap_or_else(|| "an unknown error".into()),
-    }
+    grid_contexts::script::report_panics();
 }
