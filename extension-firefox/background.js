@@ -26,6 +26,10 @@ async function answer({ kind, settings }) {
 
 // Below: what the node calls.
 
+const loadValue = async (area, key) => (await chrome.storage[area].get(key))[key];
+
+const storeValue = (area, key, value) => chrome.storage[area].set({ [key]: value });
+
 let office;
 
 async function openOffice(port) {

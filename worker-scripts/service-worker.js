@@ -37,6 +37,10 @@ const alive = new Promise(held => {
 
 // Below: what the node calls.
 
+const loadValue = async (area, key) => (await chrome.storage[area].get(key))[key];
+
+const storeValue = (area, key, value) => chrome.storage[area].set({ [key]: value });
+
 // One at a time: closing and opening must not overtake each other.
 let office = Promise.resolve();
 const inTurn = step => (office = office.then(step, step));

@@ -238,6 +238,8 @@ impl Node {
             admissions: self.config.admissions.clone(),
             holding: self.leases.keys().copied().chain(owed).collect(),
             inference: self.inference(),
+            invitation: None,
+            browser: None,
         };
         self.told = self.inference();
         out.push(Action::Send(encode(&FromNode::Join(join))));

@@ -103,7 +103,18 @@ fixed_bytes!(
     /// A job: 16 random bytes.
     JobId, 16
 );
+fixed_bytes!(
+    /// A browser: 16 random bytes, by which a relay knows nodes of one browser
+    /// on several sites. Personal: kept in no log.
+    BrowserId, 16
+);
 debug_as_hex!(Digest, LeaseId, JobId);
+
+impl fmt::Debug for BrowserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BrowserId(..)")
+    }
+}
 
 impl fmt::Debug for LeaseToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,7 +21,7 @@ mod spec;
 
 pub use bytes::DecodeError;
 pub use files::{Files, FilesError, Side};
-pub use ids::{Digest, JobId, LeaseId, LeaseToken, ParseHexError};
+pub use ids::{BrowserId, Digest, JobId, LeaseId, LeaseToken, ParseHexError};
 pub use join::{Delegation, join_bytes};
 pub use keys::{PublicKey, Signature, SignatureError, SigningKey};
 pub use message::{

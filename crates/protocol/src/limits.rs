@@ -15,6 +15,8 @@ pub const MAX_INPUT: usize = 64 * 1024 * 1024;
 pub const MAX_PARTIAL: usize = 4 * 1024;
 /// Models that a node may say it holds.
 pub const MAX_MODELS: usize = 16;
+/// An invitation code, as text.
+pub const MAX_INVITATION: usize = 32;
 /// Largest output limit a spec may ask for.
 pub const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
 /// Largest memory limit a spec may ask for, in 64 KiB pages (1 GiB).

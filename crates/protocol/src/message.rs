@@ -3,7 +3,7 @@
 //! fields it doesn't know, so fields may be added within a version.
 
 use crate::bytes::DecodeError;
-use crate::ids::{LeaseId, LeaseToken};
+use crate::ids::{BrowserId, LeaseId, LeaseToken};
 use crate::{Ack, Delegation, Digest, PublicKey, ReceiptBody, ReceiptError, Signature, limits};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -171,6 +171,13 @@ pub struct Join {
     /// What it infers with, where it has runtime `infer`.
     #[n(6)]
     pub inference: Option<Inference>,
+    /// The invitation code that it came by, or its site's, if any; at most
+    /// [`limits::MAX_INVITATION`] bytes.
+    #[n(7)]
+    pub invitation: Option<String>,
+    /// The browser that it runs in, where that is known across sites.
+    #[n(8)]
+    pub browser: Option<BrowserId>,
 }
 
 /// What a node's package may run (DESIGN.md, "Where code runs").

@@ -3,9 +3,9 @@
 //! than the input warrants.
 
 use grid_protocol::{
-    Delegation, Digest, FromNode, HeldLease, Inference, Join, LeaseId, LeaseOffer, LeaseToken,
-    MessageError, Package, Partial, PublicKey, RunResult, Signature, ToNode, decode, encode,
-    limits,
+    BrowserId, Delegation, Digest, FromNode, HeldLease, Inference, Join, LeaseId, LeaseOffer,
+    LeaseToken, MessageError, Package, Partial, PublicKey, RunResult, Signature, ToNode, decode,
+    encode, limits,
 };
 use peak_alloc::PeakAlloc;
 use proptest::collection::vec;
@@ -54,19 +54,24 @@ fn from_node() -> impl Strategy<Value = FromNode> {
     let package = prop_oneof![Just(Package::Full), Just(Package::BuiltinOnly)];
     let join =
         (key(), signature(), delegation, package, vec(any::<u16>(), 0..4), vec(lease(), 0..70));
-    let join = (join, proptest::option::of(inference())).prop_map(|(join, inference)| {
-        let (node, signature, delegation, package, admissions, holding) = join;
-        let delegation = delegation.map(|(account, signature)| Delegation { account, signature });
-        FromNode::Join(Join {
-            node,
-            signature,
-            delegation,
-            package,
-            admissions,
-            holding,
-            inference,
-        })
-    });
+    let came = (proptest::option::of(text()), proptest::option::of(any::<[u8; 16]>()));
+    let join =
+        (join, proptest::option::of(inference()), came).prop_map(|(join, inference, came)| {
+            let (node, signature, delegation, package, admissions, holding) = join;
+            let delegation =
+                delegation.map(|(account, signature)| Delegation { account, signature });
+            FromNode::Join(Join {
+                node,
+                signature,
+                delegation,
+                package,
+                admissions,
+                holding,
+                inference,
+                invitation: came.0,
+                browser: came.1.map(BrowserId),
+            })
+        });
     let result =
         (bytes(), signature(), proptest::option::of(bytes()), proptest::option::of(text()));
     let held = (lease(), any::<u64>()).prop_map(|(lease, fuel)| HeldLease { lease, fuel });

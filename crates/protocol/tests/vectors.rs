@@ -6,9 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use grid_protocol::{
-    Ack, Delegation, Digest, ExitReason, Files, FromNode, HeldLease, Inference, Join, LeaseId,
-    LeaseOffer, LeaseToken, Package, Partial, PublicKey, ReceiptBody, RunResult, Runtime, Side,
-    Signature, SigningKey, Spec, ToNode, decode, default_seed, encode, join_bytes,
+    Ack, BrowserId, Delegation, Digest, ExitReason, Files, FromNode, HeldLease, Inference, Join,
+    LeaseId, LeaseOffer, LeaseToken, Package, Partial, PublicKey, ReceiptBody, RunResult, Runtime,
+    Side, Signature, SigningKey, Spec, ToNode, decode, default_seed, encode, join_bytes,
 };
 use serde_json::{Value, json};
 
@@ -138,6 +138,8 @@ fn from_node() -> Vec<(&'static str, FromNode, Value)> {
         admissions: vec![1],
         holding: holding.clone(),
         inference: None,
+        invitation: None,
+        browser: None,
     };
     let inference =
         Inference { arithmetics: vec![1], models: vec![Digest::of(b"model"), Digest([5; 32])] };
@@ -180,10 +182,23 @@ fn from_node() -> Vec<(&'static str, FromNode, Value)> {
                 admissions: vec![],
                 holding: vec![],
                 inference: Some(inference.clone()),
-                ..join
+                ..join.clone()
             }),
             json!({"node": node_key, "signature": join_signature(), "delegation": null,
                 "package": 1, "admissions": [], "holding": [], "inference": models}),
+        ),
+        (
+            "join by an invitation",
+            FromNode::Join(Join {
+                delegation: None,
+                holding: vec![],
+                invitation: Some("k7mq-2xwd-9frt".into()),
+                browser: Some(BrowserId([6; 16])),
+                ..join
+            }),
+            json!({"node": node_key, "signature": join_signature(), "delegation": null,
+                "package": 0, "admissions": [1], "holding": [],
+                "invitation": "k7mq-2xwd-9frt", "browser": BrowserId([6; 16])}),
         ),
         ("ready", FromNode::Ready { slots: 2 }, json!({"slots": 2})),
         (

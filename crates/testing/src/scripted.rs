@@ -91,6 +91,8 @@ impl ScriptedNode {
             admissions: vec![grid_sandbox::ADMISSION],
             holding: vec![],
             inference: None,
+            invitation: None,
+            browser: None,
         }
     }
 

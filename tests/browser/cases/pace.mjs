@@ -51,7 +51,7 @@ export default {
     const { relay, owner, browser } = await t.network({ extension, idleOnly: true });
     const setIdle = state => browser.worker.evaluate(state => setIdle(state), state);
     await owner.submit(endless(), [{}], LONG);
-    assert.equal((await browser.view()).why, 'device_in_use');
+    await until('it says why it waits', async () => (await browser.view()).why === 'device_in_use');
     assert.equal((await relay.network()).tasks_waiting, 1);
 
     await setIdle('idle');

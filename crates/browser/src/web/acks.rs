@@ -2,7 +2,7 @@
 //! relay dropped a receipt. The last thousand, in parts, so that keeping one
 //! more writes a small part.
 
-use super::chrome;
+use super::storage;
 use grid_protocol::{Ack, LeaseId, Signature, ToNode, decode};
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +49,8 @@ pub(super) struct Acks {
 impl Acks {
     /// As storage holds them.
     pub(super) async fn load() -> Self {
-        let number = chrome::load(CURRENT).await.unwrap_or(0) % PARTS;
-        Self { number, part: chrome::load(&name(number)).await.unwrap_or_default() }
+        let number = storage::load(CURRENT).await.unwrap_or(0) % PARTS;
+        Self { number, part: storage::load(&name(number)).await.unwrap_or_default() }
     }
 
     /// Keeps one more. Gives back what is to be written.
@@ -67,16 +67,16 @@ impl Acks {
 /// Writes a part.
 pub(super) async fn save(number: usize, part: Vec<Kept>) -> Result<(), String> {
     // A part is named as current once it is there.
-    chrome::store(&name(number), &part).await?;
-    chrome::store(CURRENT, &number).await
+    storage::store(&name(number), &part).await?;
+    storage::store(CURRENT, &number).await
 }
 
 /// All that one relay gave, the oldest first.
 pub(super) async fn of_relay(origin: &str) -> Vec<Kept> {
-    let current: usize = chrome::load(CURRENT).await.unwrap_or(0);
+    let current: usize = storage::load(CURRENT).await.unwrap_or(0);
     let mut all = Vec::new();
     for step in 1..=PARTS {
-        let part: Option<Vec<Kept>> = chrome::load(&name((current + step) % PARTS)).await;
+        let part: Option<Vec<Kept>> = storage::load(&name((current + step) % PARTS)).await;
         all.extend(part.unwrap_or_default().into_iter().filter(|kept| kept.relay == origin));
     }
     all

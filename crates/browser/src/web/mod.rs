@@ -5,12 +5,12 @@
 
 mod acks;
 mod blobs;
-mod chrome;
 mod executor;
 mod guest;
 mod node;
 mod office;
 mod socket;
+mod storage;
 mod view;
 
 use grid_contexts::script::words;

@@ -4,7 +4,7 @@ use super::acks::{self, Acks, Kept};
 use super::blobs::BlobAddress;
 use super::socket::{Socket, SocketEvent};
 use super::view::{Figures, View};
-use super::{chrome, performance_now};
+use super::{performance_now, storage};
 use crate::messages::{
     Finished, FromSupervisor, Inference, Job, Model, ToSupervisor, give_back_reason,
 };
@@ -68,9 +68,9 @@ struct Driver {
 /// `modules`: there is a sandbox for fetched modules.
 #[wasm_bindgen(js_name = startNode)]
 pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValue> {
-    let key = chrome::key().await?;
-    let settings = chrome::settings().await;
-    let leases = if settings.on { chrome::leases().await } else { Vec::new() };
+    let key = storage::key().await?;
+    let settings = storage::settings().await;
+    let leases = if settings.on { storage::leases().await } else { Vec::new() };
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
     let config = Config {
@@ -93,7 +93,7 @@ pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValu
         last_now: Cell::new(now),
         last_sent: Cell::new(0.0),
         figures: RefCell::default(),
-        models: RefCell::new(chrome::models().await),
+        models: RefCell::new(storage::models().await),
         acks: RefCell::new(Acks::load().await),
     });
     let handle = NodeHandle(driver);
@@ -128,7 +128,7 @@ impl NodeHandle {
     pub async fn change(&self, settings: JsValue) -> Result<(), JsValue> {
         let mut settings: Settings = serde_wasm_bindgen::from_value(settings)?;
         settings.share = settings.share.clamp(1, 100);
-        chrome::save_settings(&settings).await?;
+        storage::save_settings(&settings).await?;
         self.0.settings.replace(settings);
         self.0.settle_settings();
         Ok(())
@@ -139,7 +139,7 @@ impl NodeHandle {
         let status = self.0.node.borrow().status();
         let (settings, figures) = (self.0.settings.borrow(), self.0.figures.borrow());
         let models = self.0.models.borrow();
-        Ok(chrome::to_js(&View::new(status, &settings, &models, &figures))?)
+        Ok(storage::to_js(&View::new(status, &settings, &models, &figures))?)
     }
 
     /// Deletes the models that are kept. An error: they are in use.
@@ -154,7 +154,7 @@ impl NodeHandle {
     /// `grid audit --ack` takes them.
     pub async fn acks(&self) -> Result<JsValue, JsValue> {
         let origin = self.0.origin();
-        Ok(chrome::to_js(&acks::of_relay(&origin).await)?)
+        Ok(storage::to_js(&acks::of_relay(&origin).await)?)
     }
 
     /// Keep a spare worker ready, or don't: to measure what it saves.
@@ -249,7 +249,7 @@ impl Driver {
             Action::Drop(lease) => self.tell_office(&ToSupervisor::Drop(lease)),
             Action::Pace(share) => self.tell_office(&ToSupervisor::Pace(share)),
             Action::Save(leases) => spawn_local(async move {
-                if let Err(error) = chrome::save_leases(&leases).await {
+                if let Err(error) = storage::save_leases(&leases).await {
                     console_error(&format!("leases are not saved: {error}"));
                 }
             }),
@@ -386,7 +386,7 @@ impl Driver {
         self.models.replace(models.clone());
         self.announce_models();
         spawn_local(async move {
-            if let Err(error) = chrome::save_models(&models).await {
+            if let Err(error) = storage::save_models(&models).await {
                 console_error(&format!("the list of models is not kept: {error}"));
             }
         });

@@ -1,42 +1,41 @@
-//! The extension APIs that the node uses, and what it keeps in storage.
+//! What the node keeps in storage.
 
 use super::words;
 use crate::messages::{self, Model};
 use grid_node::{SavedLease, Settings};
 use grid_protocol::{Digest, LeaseId, LeaseToken, PublicKey, SigningKey, Spec};
-use js_sys::{Object, Reflect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
+// From the script that starts the node: where a value is kept differs between an
+// extension and a page.
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = ["chrome", "storage", "local"], js_name = get, catch)]
-    async fn local_get(key: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(js_namespace = ["chrome", "storage", "local"], js_name = set, catch)]
-    async fn local_set(items: &JsValue) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(js_namespace = ["chrome", "storage", "session"], js_name = get, catch)]
-    async fn session_get(key: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(js_namespace = ["chrome", "storage", "session"], js_name = set, catch)]
-    async fn session_set(items: &JsValue) -> Result<JsValue, JsValue>;
+    /// What is kept under a key, `undefined` if nothing is. `area` is `local`
+    /// (stays) or `session` (ends with the browser's session, or earlier).
+    #[wasm_bindgen(js_name = loadValue, catch)]
+    async fn load_value(area: &str, key: &str) -> Result<JsValue, JsValue>;
+    /// Keeps a value, which JSON can say.
+    #[wasm_bindgen(js_name = storeValue, catch)]
+    async fn store_value(area: &str, key: &str, value: JsValue) -> Result<JsValue, JsValue>;
 }
 
+const LOCAL: &str = "local";
+const SESSION: &str = "session";
 /// Keys in storage. The seed stays on this install: it is never copied.
 const SEED: &str = "seed";
 const SETTINGS: &str = "settings";
 const LEASES: &str = "leases";
 const MODELS: &str = "models";
 
-fn read<T: DeserializeOwned>(items: Result<JsValue, JsValue>, key: &str) -> Option<T> {
-    let value = Reflect::get(&items.ok()?, &key.into()).ok()?;
-    serde_wasm_bindgen::from_value(value).ok()
+async fn read<T: DeserializeOwned>(area: &str, key: &str) -> Option<T> {
+    serde_wasm_bindgen::from_value(load_value(area, key).await.ok()?).ok()
 }
 
-fn item<T: Serialize>(key: &str, value: &T) -> Result<JsValue, String> {
-    let value = to_js(value)?;
-    let items = Object::new();
-    Reflect::set(&items, &key.into(), &value).map_err(|error| words(&error))?;
-    Ok(items.into())
+async fn write<T: Serialize>(area: &str, key: &str, value: &T) -> Result<(), String> {
+    let kept = store_value(area, key, to_js(value)?).await;
+    kept.map(|_| ()).map_err(|error| words(&error))
 }
 
 /// As plain objects, arrays and numbers.
@@ -55,8 +54,7 @@ pub(crate) async fn key() -> Result<SigningKey, String> {
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
-    let items = item(SEED, &Digest(seed))?;
-    local_set(&items).await.map_err(|error| words(&error))?;
+    store(SEED, &Digest(seed)).await?;
     Ok(SigningKey::from_seed(seed))
 }
 
@@ -67,12 +65,12 @@ pub(crate) async fn settings() -> Settings {
 
 /// What storage holds under a key, where it is of this kind.
 pub(crate) async fn load<T: DeserializeOwned>(key: &str) -> Option<T> {
-    read(local_get(key).await, key)
+    read(LOCAL, key).await
 }
 
 /// Stores a value under a key.
 pub(crate) async fn store<T: Serialize>(key: &str, value: &T) -> Result<(), String> {
-    local_set(&item(key, value)?).await.map(|_| ()).map_err(|error| words(&error))
+    write(LOCAL, key, value).await
 }
 
 /// Keeps the owner's settings.
@@ -94,14 +92,14 @@ pub(crate) async fn save_models(models: &Vec<Model>) -> Result<(), String> {
 /// The leases held when the service worker last stopped, in this session of
 /// the browser.
 pub(crate) async fn leases() -> Vec<SavedLease> {
-    let stored: Vec<String> = read(session_get(LEASES).await, LEASES).unwrap_or_default();
+    let stored: Vec<String> = read(SESSION, LEASES).await.unwrap_or_default();
     stored.iter().filter_map(|text| unpack(&hex::decode(text).ok()?)).collect()
 }
 
 /// Keeps the leases held now.
 pub(crate) async fn save_leases(leases: &[SavedLease]) -> Result<(), String> {
     let packed: Vec<String> = leases.iter().map(|lease| hex::encode(pack(lease))).collect();
-    session_set(&item(LEASES, &packed)?).await.map(|_| ()).map_err(|error| words(&error))
+    write(SESSION, LEASES, &packed).await
 }
 
 /// Lease, token, relay, spec: the spec's bytes are canonical, and a codec for
