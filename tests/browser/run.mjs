@@ -5,7 +5,7 @@ import { Firefox } from './lib/firefox.mjs';
 import { Relay } from './lib/relay.mjs';
 import { removed, within } from './lib/wait.mjs';
 
-const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime', 'infer', 'pages'];
+const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime', 'infer', 'packages', 'pages', 'looks', 'tab', 'widget', 'hosts'];
 const LIMIT = 180_000;
 const given = options();
 
@@ -30,8 +30,8 @@ class Test {
     return browser;
   }
 
-  async firefox() {
-    const browser = await Firefox.start(given.firefox);
+  async firefox(extension = given.firefox) {
+    const browser = await Firefox.start(extension);
     this.after(() => browser.stop());
     return browser;
   }

@@ -4,6 +4,9 @@
 use grid_protocol::{JobId, PublicKey};
 use std::fmt;
 
+/// Entries that a log can hold, as crate `log` has it.
+const MAX_ENTRY: u64 = 1 << 53;
+
 /// A page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -68,7 +71,7 @@ impl Route {
 
 /// Entries are numbered from 1.
 fn entry(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|seq| (1..=grid_log::MAX_SIZE).contains(seq))
+    text.parse().ok().filter(|seq| (1..=MAX_ENTRY).contains(seq))
 }
 
 impl fmt::Display for Route {

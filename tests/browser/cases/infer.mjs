@@ -1,5 +1,6 @@
 // Runtime `infer` in the extension, from the relay's lease to the receipt.
 import assert from 'node:assert/strict';
+import { shares } from '../lib/browser.mjs';
 import { natively, realModel, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -68,7 +69,7 @@ export default {
     const expected = natively(llama, 'generate', request);
     const { id } = await owner.infer(expected.model, 'generate', [request], SEED);
     await until('it generates', async () => (await browser.view()).running[0]?.pieces > 3);
-    await browser.change({ share: 100 });
+    await browser.change(shares(100));
     await same(owner, id, expected);
     await browser.click('#switch');
     await until('it is off', async () => (await browser.view()).state === 'off');
@@ -77,7 +78,7 @@ export default {
   async 'switched off, AI is left to others; without room, too'(t) {
     const { bert } = tinyModels();
     const { owner, relay, browser } = await network(t, [bert]);
-    const { page } = browser;
+    const page = await browser.options();
     await page.locator('#inference').uncheck();
     await until('it is off', async () => !(await browser.view()).settings.inference);
     const expected = natively(bert, 'embed', EMBED);
@@ -104,7 +105,7 @@ export default {
     await browser.stopWorker();
     await browser.closePopup();
     await until('the node is back, with the same run', async () => await pieces() > 3);
-    await browser.page.locator('#share').fill('100');
+    await browser.change(shares(100));
     await same(owner, id, expected);
   },
 

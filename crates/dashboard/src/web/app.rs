@@ -7,6 +7,10 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast as _;
 
 pub(super) fn mount() {
+    // What index.html showed until now.
+    if let Some(skeleton) = document().get_element_by_id("skeleton") {
+        skeleton.remove();
+    }
     mount_to_body(App);
 }
 
@@ -101,7 +105,7 @@ fn page(route: Route) -> AnyView {
         Route::Leaders => pages::leaderboard(),
         Route::Check(entry) => pages::check(entry),
         Route::Audit => pages::audit(),
-        Route::Node(key) => pages::node(key),
+        Route::Node(key) => pages::node(&key),
         Route::Job(id) => pages::job(id),
         Route::Unknown => view! {
             <h1>"There is no such page"</h1>

@@ -2,18 +2,21 @@
 //! `/v1/history`, `/v1/leaders`. All of it is derived from entries, kept in
 //! memory, and read only while someone looks.
 
-mod assets;
+pub(crate) mod assets;
 mod history;
 mod live;
 
 use crate::error::{AppError, Code};
+use crate::openapi::{Api, op};
+use crate::operate::{Attempts, Operators};
 use crate::state::{Shared, unix_ms};
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::Uri;
-use axum::routing::get;
-use axum::{Json, Router};
 use grid_protocol::live as wire;
 use history::{History, Span};
+pub(crate) use history::{RefusedMoment, RefusedReceipt};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
@@ -25,8 +28,11 @@ const AT_A_TIME: u64 = 5_000;
 
 /// What the pages' routes share beside the relay's state.
 #[derive(Debug)]
-struct Dashboard {
-    shared: Arc<Shared>,
+pub(crate) struct Dashboard {
+    pub(crate) shared: Arc<Shared>,
+    /// Operators' keys, and who tried wrong ones.
+    pub(crate) operators: Operators,
+    pub(crate) attempts: Attempts,
     history: Arc<Mutex<History>>,
     /// One reads entries at a time; the others use what it read.
     reading: tokio::sync::Mutex<()>,
@@ -35,29 +41,39 @@ struct Dashboard {
 }
 
 /// The routes.
-pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    let dashboard = Arc::new(Dashboard {
-        shared: shared.clone(),
-        history: Arc::default(),
-        reading: tokio::sync::Mutex::default(),
-        snapshot: live::Snapshot::default(),
-        streams: Arc::new(Semaphore::new(STREAMS)),
-    });
-    let routes = Router::new()
-        .route("/v1/live", get(live::stream))
-        .route("/v1/history", get(history_of))
-        .route("/v1/leaders", get(leaders))
-        .with_state(dashboard);
-    assets::routes().merge(routes)
+pub(crate) fn api() -> Api {
+    let live = op("The network now")
+        .notes("At once, and then every second in which something changed.")
+        .gives_events::<wire::Live>()
+        .fails(&[Code::Busy]);
+    let history = op("Counts over time").notes("Span is `hour`, `day` or `month`.");
+    let leaders = op("Who earned most").notes("Span is `day`, `week` or `all`.");
+    Api::new()
+        .get("/v1/live", live::stream, live)
+        .get("/v1/history", history_of, history.query::<Asked>().gives::<wire::History>())
+        .get("/v1/leaders", self::leaders, leaders.query::<Asked>().gives::<wire::Leaders>())
+        .merge(crate::operate::api())
+        .state(|shared| {
+            Arc::new(Dashboard {
+                shared: shared.clone(),
+                operators: Operators::of(&shared.config.data_dir),
+                attempts: Attempts::default(),
+                history: Arc::default(),
+                reading: tokio::sync::Mutex::default(),
+                snapshot: live::Snapshot::default(),
+                streams: Arc::new(Semaphore::new(STREAMS)),
+            })
+        })
+        .merge(assets::api())
 }
 
 impl Dashboard {
-    fn history(&self) -> MutexGuard<'_, History> {
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
         locked(&self.history)
     }
 
     /// Reads on where the last reading ended, for a bounded time.
-    async fn read_on(&self) -> Result<(), AppError> {
+    pub(crate) async fn read_on(&self) -> Result<(), AppError> {
         let _one = self.reading.lock().await;
         let history = self.history.clone();
         let read = move |db: &_| locked(&history).read_on(db, unix_ms(), AT_A_TIME);
@@ -70,9 +86,10 @@ fn locked(history: &Mutex<History>) -> MutexGuard<'_, History> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// What time is counted.
     span: Span,
 }
 

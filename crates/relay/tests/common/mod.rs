@@ -9,6 +9,7 @@ use grid_protocol::{
     PublicKey, ReceiptBody, RunResult, Side, SigningKey, Spec, ToNode, decode, encode, join_bytes,
 };
 use grid_relay::{Config, Relay, RelayHandle};
+use grid_testing::document::{Answer, Document};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -22,6 +23,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 /// No test waits longer for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const BUDGET: u64 = 1_000_000;
+
+/// What the relay says of itself: every answer to [`Owner::ask`] must fit it.
+pub(crate) static DOCUMENT: LazyLock<Document> =
+    LazyLock::new(|| Document::new(grid_relay::openapi()).unwrap());
 
 pub(crate) struct Fixture {
     pub(crate) dir: TempDir,
@@ -114,12 +119,21 @@ impl Owner {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> (StatusCode, Vec<u8>) {
+        let body = body.into();
+        let sent = body.as_bytes().map(<[u8]>::to_vec);
         let request = http()
-            .request(method, format!("{}{path}", self.base))
+            .request(method.clone(), format!("{}{path}", self.base))
             .bearer_auth(&self.key)
             .body(body);
         let response = request.send().await.unwrap();
-        (response.status(), response.bytes().await.unwrap().to_vec())
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.unwrap().to_vec();
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body };
+        DOCUMENT.check_answer(&method, path, answer).unwrap();
+        if status.is_success() {
+            DOCUMENT.check_request(&method, path, &sent.unwrap_or_default()).unwrap();
+        }
+        (status, body)
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Vec<u8>) {
@@ -280,6 +294,8 @@ async fn answer_challenge(
         admissions: vec![grid_sandbox::ADMISSION],
         holding: holding.to_vec(),
         inference: None,
+        invitation: None,
+        browser: None,
     };
     send(socket, &FromNode::Join(join)).await;
     named
