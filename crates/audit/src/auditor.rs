@@ -3,6 +3,7 @@
 use crate::draws::Draws;
 use crate::money::{Money, Points};
 use crate::{Fault, Finding, Read, ReadVote};
+use grid_ledger::{Fact, Ledger};
 use grid_protocol::entry::{Entry, Member};
 use grid_protocol::{Digest, JobId, LeaseId, PublicKey, Runtime};
 use grid_scheduler::Task;
@@ -75,6 +76,7 @@ pub struct Auditor {
     draws: Draws,
     leases: HashSet<LeaseId>,
     money: Money,
+    ledger: Ledger,
     points: Points,
     caught: HashMap<PublicKey, u64>,
     accounts: HashMap<PublicKey, PublicKey>,
@@ -93,6 +95,7 @@ impl Auditor {
             draws: Draws::default(),
             leases: HashSet::new(),
             money: Money::default(),
+            ledger: Ledger::new(relay),
             points: Points::new(),
             caught: HashMap::new(),
             accounts: HashMap::new(),
@@ -107,15 +110,22 @@ impl Auditor {
         let seq = self.counts.entries;
         let faults = match read {
             Err(finding) => vec![finding.fault],
-            Ok(Read::Hidden { commitment }) => {
+            Ok(Read::Hidden { at_ms, commitment }) => {
                 self.counts.receipts += 1;
+                self.ledger.apply(seq, at_ms, Fact::Receipt(None));
                 self.hidden.insert(seq, Hidden { commitment, roster: self.roster.clone() });
                 Vec::new()
             }
-            Ok(Read::Settled { job, index, answer, votes }) => {
+            Ok(Read::Settled { at_ms, job, index, answer, votes }) => {
+                let opened = votes.iter().map(ReadVote::for_ledger).collect::<Vec<_>>();
+                self.ledger.apply(seq, at_ms, Fact::Settled { job, answer, votes: &opened });
                 self.settled(seq, Task { job, index }, answer, &votes)
             }
-            Ok(Read::Fact(entry)) => self.fact(seq, entry).err().into_iter().collect(),
+            Ok(Read::Fact(entry)) => {
+                let allowed = self.ledger.allows(&entry).map_err(Fault::People);
+                self.ledger.apply(seq, entry.at_ms(), Fact::Entry(&entry));
+                allowed.err().into_iter().chain(self.fact(seq, entry).err()).collect()
+            }
         };
         for fault in faults {
             self.found(Finding { seq, fault });
@@ -152,8 +162,9 @@ impl Auditor {
             Entry::Budget { movement, amount, owner, .. } => {
                 self.money.moved(movement, amount, owner)?;
             }
-            // Nothing follows from a key but who may submit.
-            Entry::Key { .. } => {}
+            // Nothing follows from a key but who may submit; what follows from
+            // people's facts, the ledger knows.
+            Entry::Key { .. } | Entry::People { .. } => {}
             // These are leaves of their own.
             Entry::Receipt { .. } | Entry::Settled { .. } => return Err(Fault::Malformed),
         }
@@ -276,7 +287,12 @@ impl Auditor {
 
     /// Does all fuel that was granted belong to someone?
     pub fn balances(&self) -> bool {
-        self.money.balances()
+        self.money.balances() && self.ledger.sum() == 0
+    }
+
+    /// Budgets, points and rewards, as the log says.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Every node that earned something or was caught, by key.

@@ -1,5 +1,6 @@
 //! What an audit finds wrong.
 
+use grid_ledger::Objection;
 use grid_protocol::{JobId, LeaseId, PublicKey};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -103,6 +104,9 @@ pub enum Fault {
     /// A node that was drawn can't have failed to answer a draw that isn't.
     #[error("it names a draw that isn't one")]
     Unanswered,
+    /// A fact about people that the rules don't allow.
+    #[error("{0}")]
+    People(Objection),
 }
 
 impl Fault {
@@ -134,6 +138,7 @@ impl Fault {
             Self::Refund { .. } => "refund",
             Self::NotDone(_) => "not_done",
             Self::Unanswered => "unanswered",
+            Self::People(_) => "people",
         }
     }
 }

@@ -155,7 +155,7 @@ fn quorum(file: &ProofFile) -> Result<(Proven, String), String> {
     let keys = Keys::new(file.relay).map_err(|error| error.to_string())?;
     let read = keys.read(file.settled.seq, &file.settled.leaf);
     let read = read.map_err(|finding| finding.to_string())?;
-    let Read::Settled { job, index, answer, votes } = read else {
+    let Read::Settled { job, index, answer, votes, .. } = read else {
         return Err(format!("entry {} settles nothing", file.settled.seq));
     };
     let opened = votes.len() == file.votes.len()

@@ -20,11 +20,15 @@ pub struct Keys {
 pub enum Read {
     /// A receipt that is still hidden.
     Hidden {
+        /// When.
+        at_ms: u64,
         /// Commitment to it.
         commitment: Digest,
     },
     /// A settlement whose votes are signed and drawn by the right keys.
     Settled {
+        /// When.
+        at_ms: u64,
         /// The job.
         job: JobId,
         /// The task's place in it.
@@ -84,10 +88,11 @@ impl Keys {
         let finding = |fault| Finding { seq, fault };
         let leaf = Leaf::decode(leaf).map_err(|_| finding(Fault::Malformed))?;
         Ok(match leaf {
-            Leaf::Receipt { commitment, .. } => Read::Hidden { commitment },
-            Leaf::Settled { job, index, answer, votes, .. } => {
+            Leaf::Receipt { at_ms, commitment } => Read::Hidden { at_ms, commitment },
+            Leaf::Settled { at_ms, job, index, answer, votes } => {
                 let votes = votes.into_iter().map(|opened| vote(self, opened).map_err(finding));
-                Read::Settled { job, index, answer, votes: votes.collect::<Result<_, _>>()? }
+                let votes = votes.collect::<Result<_, _>>()?;
+                Read::Settled { at_ms, job, index, answer, votes }
             }
             Leaf::Fact(entry) => {
                 if let Entry::AccountLink { node, delegation, .. } = &entry {
@@ -123,6 +128,14 @@ impl ReadVote {
         let Opened { seq, salt, receipt: UnverifiedReceipt { body, .. }, .. } = vote;
         let commitment = grid_protocol::entry::commitment(&salt, &digest);
         Self { seq, commitment, answer: body.answer(), body, draw: draw(output) }
+    }
+}
+
+impl ReadVote {
+    /// What the ledger takes of it.
+    pub(crate) fn for_ledger(&self) -> grid_ledger::Vote {
+        let ReadVote { seq, answer, body, .. } = self;
+        grid_ledger::Vote { seq: *seq, node: body.node, answer: *answer, fuel: body.fuel }
     }
 }
 

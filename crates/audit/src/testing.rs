@@ -105,6 +105,11 @@ impl World {
         self.entries.len() as u64
     }
 
+    /// Time goes by.
+    pub fn wait(&mut self, ms: u64) {
+        self.at_ms += ms;
+    }
+
     /// An entry that was written.
     pub fn entry(&self, seq: u64) -> &Entry {
         &self.entries[seq as usize - 1]

@@ -1,7 +1,10 @@
 use crate::testing::{LIMIT, World};
 use crate::{Auditor, Fault, Finding, Keys};
+use grid_ledger::{Account, RewardRules};
 use grid_protocol::api::JobState;
-use grid_protocol::entry::{DRAW_PROOF, Entry, Leaf, Movement, OwnerTag, Unanswered};
+use grid_protocol::entry::{
+    DRAW_PROOF, Entry, InvitationKind, Leaf, Movement, OwnerTag, PeopleFact, TeamChange, Unanswered,
+};
 use grid_protocol::{Delegation, Digest, JobId, PublicKey, Runtime, SigningKey};
 use grid_scheduler::Task;
 use grid_scheduler::trust::Rules;
@@ -322,4 +325,89 @@ proptest! {
         let auditor = audit(world.relay(), &leaves);
         prop_assert_eq!(auditor.counts().entries, leaves.len() as u64);
     }
+}
+
+fn say(world: &mut World, fact: PeopleFact) -> u64 {
+    world.push(|at_ms| Entry::People { at_ms, fact })
+}
+
+#[test]
+fn rewards_are_a_function_of_the_log() {
+    let mut world = World::new(5, Rules::default());
+    let rules = RewardRules { reliability_passes: 5, ..RewardRules::default() };
+    say(&mut world, PeopleFact::Rewards { rules: rules.encode() });
+    let inviter = PublicKey([77; 32]);
+    let (code, kind, node) = (Digest([5; 32]), InvitationKind::Friend, world.nodes[0].public());
+    let made = PeopleFact::InvitationMade { code, account: inviter, kind, uses: 1 };
+    say(&mut world, made);
+    say(&mut world, PeopleFact::InvitationUsed { code, node, same_browser: false });
+    let job = world.job(100, ERROR);
+    world.compute(job, 0..60);
+    world.wait(86_400_000);
+    world.compute(job, 60..61);
+    let auditor = audit(world.relay(), world.leaves());
+    assert_eq!(auditor.findings(), []);
+    let ledger = auditor.ledger();
+    let points = ledger.points(&node);
+    let (work, _) = ledger.work(&node);
+    assert_eq!(points.work, work);
+    assert!(points.reliability > 0 && points.availability > 0, "{points:?}");
+    assert_eq!(points.availability, (work / 10).min(points.availability));
+    assert!(ledger.points(&inviter).invited > 0);
+    assert!(auditor.balances());
+    assert_eq!(ledger.info().held, 0, "what is held only the relay knows");
+    let job = ledger.balance(Account::Job(job));
+    let earned: u64 = auditor.points().iter().map(|node| node.fuel).sum();
+    assert_eq!(job, i128::from(100 * LIMIT * 4 - earned));
+}
+
+#[test]
+fn what_people_can_not_have_done() {
+    let (account, node) = (PublicKey([3; 32]), PublicKey([4; 32]));
+    let (code, kind) = (Digest([5; 32]), InvitationKind::Site);
+    let made = PeopleFact::InvitationMade { code, account, kind, uses: 1 };
+    let used = |node| PeopleFact::InvitationUsed { code, node, same_browser: false };
+    let team = |change| {
+        let team = grid_protocol::TeamId([6; 16]);
+        PeopleFact::Team { change, team, account }
+    };
+    let id = grid_protocol::CampaignId([1; 16]);
+    let closed = PeopleFact::AccountClosed { account };
+    use TeamChange::{Joined, Left, Made};
+    let wrong = [
+        vec![PeopleFact::Rewards { rules: vec![1, 2] }],
+        vec![used(node)],
+        vec![made.clone(), made.clone()],
+        vec![made.clone(), used(node), used(node)],
+        vec![made.clone(), used(node), used(account)],
+        vec![team(Joined)],
+        vec![team(Made), team(Made)],
+        vec![team(Left)],
+        vec![PeopleFact::CampaignClosed { id }],
+        vec![closed.clone(), made.clone()],
+        vec![closed.clone(), closed.clone()],
+    ];
+    for mut facts in wrong {
+        let last = facts.pop().unwrap();
+        check(&["people"], |world, _| {
+            for fact in facts {
+                say(world, fact);
+            }
+            assert_eq!(codes(world), [""; 0], "right until {last:?}");
+            say(world, last);
+        });
+    }
+    // A link to an account that was deleted.
+    let owner = SigningKey::from_seed([8; 32]);
+    check(&["people"], |world, _| {
+        say(world, PeopleFact::AccountClosed { account: owner.public() });
+        let node = world.nodes[0].public();
+        let delegation = Delegation::sign(&owner, &node);
+        world.push(|at_ms| Entry::AccountLink { at_ms, node, delegation });
+    });
+    check(&[], |world, _| {
+        for fact in [made, used(node), team(Made), team(Left), closed] {
+            say(world, fact);
+        }
+    });
 }

@@ -247,3 +247,28 @@ fn nobody_there_is_said_plainly() {
     let ran = home.grid(&format!("audit {url}"));
     assert_eq!(ran.code, 3, "{}", ran.stderr);
 }
+
+#[test]
+fn a_relay_that_rewards_as_it_likes() {
+    let served = Served::new();
+    served.finds(&[]);
+    let change = |change: fn(&mut Value)| {
+        served.server.change("/v1/ledger", |page| {
+            let mut ledger: Value = serde_json::from_slice(page).unwrap();
+            change(&mut ledger);
+            *page = ledger.to_string().into_bytes();
+        });
+    };
+    // A reward that no rule gives, with the books made to balance.
+    change(|ledger| {
+        ledger["people"][0]["points"]["availability"] = 500.into();
+        ledger["issued"] = (ledger["issued"].as_i64().unwrap() - 500).into();
+    });
+    served.finds(&["ledger"]);
+    let (_, report) = served.audit(&[]);
+    assert_eq!(report["problems"].as_array().unwrap().len(), 2, "{report:#}");
+    served.serve();
+    served.finds(&[]);
+    change(|ledger| ledger["seq"] = 1_000_000.into());
+    served.finds(&["ledger"]);
+}

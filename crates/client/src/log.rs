@@ -9,7 +9,7 @@ use grid_log::note::{KeyKind, VerifierKey};
 use grid_log::tile::{TILE_WIDTH, TilePath, decode_bundle, decode_hashes};
 use grid_log::{Hash, TileReader, Tree, TreeError};
 use grid_protocol::PublicKey;
-use grid_protocol::api::{NodeStanding, PointsInfo};
+use grid_protocol::api::{LedgerInfo, NodeStanding, PointsInfo};
 use std::collections::HashMap;
 
 /// Largest bundle of 256 leaves.
@@ -53,6 +53,16 @@ impl Client {
     /// What the relay says that every node earned.
     pub async fn points(&self) -> Result<PointsInfo, ClientError> {
         self.get("v1/points").await
+    }
+
+    /// What the relay says that everyone has; `None` where it is of a version
+    /// that has no ledger.
+    pub async fn ledger(&self) -> Result<Option<LedgerInfo>, ClientError> {
+        match self.get("v1/ledger").await {
+            Ok(ledger) => Ok(Some(ledger)),
+            Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a proof from tiles, which are fetched as it asks for them. `make`

@@ -1,6 +1,10 @@
 //! JSON of the HTTP API under `/v1` (docs/api.md): shared by relay, client and
 //! dashboard. Binary fields are hexadecimal or base64, as each says.
 
+mod people;
+
+pub use people::*;
+
 use crate::infer::ARITHMETIC;
 use crate::{
     Ack, Digest, ExitReason, JobId, PublicKey, Runtime, Signature, Spec, UnverifiedReceipt,

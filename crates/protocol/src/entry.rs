@@ -8,10 +8,12 @@
 //! docs/protocol.md, "Entries and leaves".
 
 mod leaf;
+mod people;
 #[cfg(test)]
 mod tests;
 
 pub use leaf::{Leaf, Opened, commitment, salt};
+pub use people::{CampaignTerms, InvitationKind, MAX_CAMPAIGN_NAME, PeopleFact, TeamChange};
 
 use crate::api::JobState;
 use crate::{Delegation, Digest, JobId, LeaseId, PublicKey, ReceiptBody, Runtime, Signature};
@@ -43,7 +45,7 @@ pub enum Kind {
     Roster = 4,
     /// An owner's key was added or revoked.
     Key = 5,
-    /// A node was linked to an account.
+    /// A node was linked to an account, or an account was closed.
     AccountLink = 6,
     /// An invitation.
     Invitation = 7,
@@ -53,6 +55,10 @@ pub enum Kind {
     Budget = 9,
     /// A correction by the operator.
     Adjustment = 10,
+    /// The rules that rewards follow.
+    Rewards = 11,
+    /// A team was made, joined or left.
+    Team = 12,
 }
 
 /// Stored bytes that are not an entry or leaf of their kind.
@@ -212,6 +218,14 @@ pub enum Entry {
         /// The owner.
         owner: OwnerTag,
     },
+    /// What people and their points follow from beside work: accounts,
+    /// invitations, teams, campaigns, the rules of rewards.
+    People {
+        /// When.
+        at_ms: u64,
+        /// What.
+        fact: PeopleFact,
+    },
 }
 
 /// How fuel moved.
@@ -250,6 +264,7 @@ impl Entry {
             Self::Key { .. } => Kind::Key,
             Self::AccountLink { .. } => Kind::AccountLink,
             Self::Budget { .. } => Kind::Budget,
+            Self::People { fact, .. } => fact.kind(),
         }
     }
 
@@ -265,7 +280,8 @@ impl Entry {
             | Self::Roster { at_ms, .. }
             | Self::Key { at_ms, .. }
             | Self::AccountLink { at_ms, .. }
-            | Self::Budget { at_ms, .. } => *at_ms,
+            | Self::Budget { at_ms, .. }
+            | Self::People { at_ms, .. } => *at_ms,
         }
     }
 
@@ -346,6 +362,11 @@ impl Entry {
             }
             Self::Budget { at_ms, movement, amount, owner } => {
                 encode_budget(*at_ms, movement, *amount, owner)
+            }
+            Self::People { at_ms, fact } => {
+                let mut out = start(*at_ms, fact.tag());
+                fact.put(&mut out);
+                out
             }
         }
     }
@@ -519,7 +540,7 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Entry> {
             };
             Entry::Budget { at_ms, movement, amount, owner }
         }
-        _ => return None,
+        _ => Entry::People { at_ms, fact: PeopleFact::take(kind, tag, &mut rest)? },
     };
     rest.is_empty().then_some(entry)
 }

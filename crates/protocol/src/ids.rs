@@ -123,7 +123,16 @@ fixed_bytes!(
     /// on several sites. Personal: kept in no log.
     BrowserId, 16
 );
-debug_as_hex!(Digest, LeaseId, JobId);
+fixed_bytes!(
+    /// A campaign: 16 random bytes.
+    CampaignId, 16
+);
+fixed_bytes!(
+    /// A team: the beginning of a digest of its name, so that the log names it
+    /// and need not hold what people wrote.
+    TeamId, 16
+);
+debug_as_hex!(Digest, LeaseId, JobId, CampaignId, TeamId);
 
 impl fmt::Debug for BrowserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,9 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use grid_protocol::{
-    Ack, BrowserId, Delegation, Digest, ExitReason, Files, FromNode, HeldLease, Inference, Join,
-    LeaseId, LeaseOffer, LeaseToken, Package, Partial, PublicKey, ReceiptBody, RunResult, Runtime,
-    Side, Signature, SigningKey, Spec, ToNode, decode, default_seed, encode, join_bytes,
+    AccountRequest, Ack, BrowserId, Delegation, Digest, ExitReason, Files, FromNode, HeldLease,
+    Inference, Join, LeaseId, LeaseOffer, LeaseToken, Package, Partial, PublicKey, ReceiptBody,
+    RunResult, Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, default_seed, encode,
+    join_bytes,
 };
 use serde_json::{Value, json};
 
@@ -335,6 +336,15 @@ fn files(side: &str, files: &Files) -> Value {
     json!({"side": side, "files": list, "bytes": hex::encode(&bytes), "digest": Digest::of(&bytes)})
 }
 
+/// Method, target, time and body.
+const REQUEST: (&str, &str, u64, &str) =
+    ("POST", "/v1/invitations?x=1", 1_700_000_000_000, "{\"kind\":\"friend\"}");
+
+fn account_request(relay: &PublicKey) -> AccountRequest<'_> {
+    let (method, target, time_ms, body) = REQUEST;
+    AccountRequest { relay, origin: ORIGIN, method, target, time_ms, body: body.as_bytes() }
+}
+
 /// Everything, computed.
 fn all() -> Value {
     let (spec, node_key) = (spec(), node().public());
@@ -384,6 +394,12 @@ fn all() -> Value {
             "account": delegation.account, "node": node_key,
             "bytes": hex::encode(Delegation::bytes(&delegation.account, &node_key)),
             "signature": delegation.signature,
+        },
+        "account_request": {
+            "relay": relay().public(), "origin": ORIGIN, "method": REQUEST.0,
+            "target": REQUEST.1, "time_ms": REQUEST.2, "body": REQUEST.3,
+            "bytes": hex::encode(account_request(&relay().public()).bytes()),
+            "authorization": account_request(&relay().public()).authorization(&account()),
         },
         "receipts": receipts,
         "ack": {
@@ -454,6 +470,11 @@ fn stored_bytes_decode() {
         let (key, signature): (PublicKey, Signature) = (key, parsed(&part["signature"]));
         key.verify_strict(&bytes(&part["bytes"]), &signature).unwrap();
     }
+    let authorization = stored["account_request"]["authorization"].as_str().unwrap();
+    let (key, time, signature) =
+        AccountRequest::parse(authorization.strip_prefix("Account ").unwrap()).unwrap();
+    assert_eq!((key, time), (account().public(), REQUEST.2));
+    key.verify_strict(&bytes(&stored["account_request"]["bytes"]), &signature).unwrap();
     for (stored, (_, message, _)) in stored["from_node"].as_array().unwrap().iter().zip(from_node())
     {
         assert_eq!(decode::<FromNode>(&bytes(&stored["bytes"])).unwrap(), message);

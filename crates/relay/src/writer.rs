@@ -254,6 +254,7 @@ fn name(write: &Write) -> &'static str {
         Write::EndJob { .. } => "end_job",
         Write::Accept(_) => "accept",
         Write::Settle(_) => "settle",
+        Write::People(_) => "people",
         Write::Log(_) => "log",
     }
 }

@@ -81,11 +81,7 @@ impl Drop for LogServer {
 
 /// What an honest relay says of the points in a world's log.
 pub fn points(world: &World) -> PointsInfo {
-    let keys = grid_audit::Keys::new(world.relay()).expect("a signing key is no weak key");
-    let mut auditor = grid_audit::Auditor::new(world.relay());
-    for (at, leaf) in world.leaves().iter().enumerate() {
-        auditor.apply(keys.reread(at as u64 + 1, leaf));
-    }
+    let auditor = replayed(world.relay(), world.leaves());
     let nodes = auditor.points().into_iter().filter(|points| points.tasks > 0);
     let nodes = nodes.map(|points| grid_protocol::api::Earned {
         node: points.node,
@@ -93,6 +89,15 @@ pub fn points(world: &World) -> PointsInfo {
         tasks: points.tasks,
     });
     PointsInfo { seq: world.leaves().len() as u64, nodes: nodes.collect() }
+}
+
+fn replayed(relay: PublicKey, leaves: &[Vec<u8>]) -> grid_audit::Auditor {
+    let keys = grid_audit::Keys::new(relay).expect("a signing key is no weak key");
+    let mut auditor = grid_audit::Auditor::new(relay);
+    for (at, leaf) in leaves.iter().enumerate() {
+        auditor.apply(keys.reread(at as u64 + 1, leaf));
+    }
+    auditor
 }
 
 fn pages(key: &SigningKey, leaves: &[Vec<u8>], points: &PointsInfo) -> Pages {
@@ -120,6 +125,9 @@ fn pages(key: &SigningKey, leaves: &[Vec<u8>], points: &PointsInfo) -> Pages {
     pages.insert("/log/checkpoint".into(), note.encode().into_bytes());
     let json = serde_json::to_vec(points).expect("every key is text");
     pages.insert("/v1/points".into(), json);
+    let ledger = replayed(key.public(), leaves).ledger().info();
+    let json = serde_json::to_vec(&ledger).expect("every key is text");
+    pages.insert("/v1/ledger".into(), json);
     pages.insert("/v1/network".into(), network(key.public()));
     pages
 }

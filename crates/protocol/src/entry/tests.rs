@@ -148,6 +148,55 @@ fn goldens() -> Vec<(Entry, u8, String)> {
             format!("0200040100000000000000{money}{job}"),
         ),
     ]
+    .into_iter()
+    .chain(people())
+    .collect()
+}
+
+fn people() -> Vec<(Entry, u8, String)> {
+    let n = |byte: &str, times: usize| byte.repeat(times);
+    let at = |tag: &str| format!("0200{tag}0100000000000000");
+    let account = PublicKey([2; 32]);
+    let (code, id, team) = (Digest([4; 32]), crate::CampaignId([5; 16]), crate::TeamId([6; 16]));
+    let made = |kind| PeopleFact::InvitationMade { code, account, kind, uses: 0x0203 };
+    let used = |same_browser| {
+        let node = PublicKey([1; 32]);
+        PeopleFact::InvitationUsed { code, node, same_browser }
+    };
+    let opened = |runtime| {
+        let (start_ms, end_ms, goal, bonus_ppm) = (7, 8, 9, 10);
+        let name = "May".to_owned();
+        let terms = CampaignTerms { start_ms, end_ms, goal, bonus_ppm, runtime, name };
+        PeopleFact::CampaignOpened { id, terms }
+    };
+    let change = |change| PeopleFact::Team { change, team, account };
+    let numbers = "0700000000000000080000000000000009000000000000000a000000";
+    let (codes, member) = (n("04", 32), format!("{}{}", n("06", 16), n("02", 32)));
+    [
+        (PeopleFact::AccountClosed { account }, 6, format!("{}{}", at("01"), n("02", 32))),
+        (made(InvitationKind::Friend), 7, format!("{}{codes}{}0003020000", at("00"), n("02", 32))),
+        (made(InvitationKind::Site), 7, format!("{}{codes}{}0103020000", at("00"), n("02", 32))),
+        (used(false), 7, format!("{}{codes}{}00", at("01"), n("01", 32))),
+        (used(true), 7, format!("{}{codes}{}01", at("01"), n("01", 32))),
+        (opened(None), 8, format!("{}{}{numbers}ff034d6179", at("00"), n("05", 16))),
+        (
+            opened(Some(Runtime::Infer)),
+            8,
+            format!("{}{}{numbers}01034d6179", at("00"), n("05", 16)),
+        ),
+        (PeopleFact::CampaignClosed { id }, 8, format!("{}{}", at("01"), n("05", 16))),
+        (PeopleFact::Rewards { rules: vec![1, 2, 3] }, 11, format!("{}010203", at("00"))),
+        (change(TeamChange::Made), 12, format!("{}{member}", at("00"))),
+        (change(TeamChange::Joined), 12, format!("{}{member}", at("01"))),
+        (change(TeamChange::Left), 12, format!("{}{member}", at("02"))),
+    ]
+    .map(|(fact, kind, bytes)| (Entry::People { at_ms: 1, fact }, kind, bytes))
+    .to_vec()
+}
+
+/// Rules are opaque bytes: any length of them is an entry.
+fn is_opaque(entry: &Entry) -> bool {
+    matches!(entry, Entry::Rules { .. } | Entry::People { fact: PeopleFact::Rewards { .. }, .. })
 }
 
 #[test]
@@ -157,8 +206,7 @@ fn every_layout_has_its_golden_bytes() {
         assert_eq!(entry.kind() as u8, kind);
         assert_eq!(hex::encode(&bytes), expect);
         assert_eq!(Entry::decode(kind, &bytes), Ok(entry.clone()));
-        // Rules are opaque bytes: any length of them is an entry.
-        if !matches!(entry, Entry::Rules { .. }) {
+        if !is_opaque(&entry) {
             for end in 0..bytes.len() {
                 assert!(Entry::decode(kind, &bytes[..end]).is_err(), "{entry:?} cut to {end}");
             }
@@ -211,7 +259,7 @@ fn leaves_decode_to_themselves_and_nothing_else_does() {
         let bytes = leaf.encode();
         assert_eq!(Leaf::decode(&bytes), Ok(leaf.clone()));
         assert_eq!(leaf.at_ms(), entry.at_ms());
-        if !matches!(entry, Entry::Rules { .. }) {
+        if !is_opaque(&entry) {
             for end in 0..bytes.len() {
                 assert!(Leaf::decode(&bytes[..end]).is_err(), "{leaf:?} cut to {end}");
             }
@@ -248,11 +296,27 @@ fn counts_are_bounded() {
     let rules = |length| Entry::Rules { at_ms: 1, rules: vec![0; length] };
     assert!(Entry::decode(3, &rules(MAX_RULES).encode()).is_ok());
     assert!(Entry::decode(3, &rules(MAX_RULES + 1).encode()).is_err());
+    let rewards = |length| {
+        let fact = PeopleFact::Rewards { rules: vec![0; length] };
+        Entry::People { at_ms: 1, fact }
+    };
+    assert!(Entry::decode(11, &rewards(MAX_RULES).encode()).is_ok());
+    assert!(Entry::decode(11, &rewards(MAX_RULES + 1).encode()).is_err());
+    let campaign = |name: usize, end_ms| {
+        let (start_ms, goal, bonus_ppm, runtime) = (2, 1, 1, None);
+        let name = "x".repeat(name);
+        let terms = CampaignTerms { start_ms, end_ms, goal, bonus_ppm, runtime, name };
+        let fact = PeopleFact::CampaignOpened { id: crate::CampaignId([1; 16]), terms };
+        Entry::People { at_ms: 1, fact }.encode()
+    };
+    assert!(Entry::decode(8, &campaign(MAX_CAMPAIGN_NAME, 2)).is_ok());
+    assert!(Entry::decode(8, &campaign(MAX_CAMPAIGN_NAME + 1, 2)).is_err());
+    assert!(Entry::decode(8, &campaign(1, 1)).is_err(), "it ends before it begins");
 }
 
 proptest! {
     #[test]
-    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..600), kind in 0_u8..12) {
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..600), kind in 0_u8..14) {
         if let Ok(entry) = Entry::decode(kind, &bytes) {
             prop_assert_eq!(entry.encode(), bytes.clone());
         }

@@ -1,9 +1,10 @@
 //! Rebuilds the derived tables from the entries and compares.
 
+use super::check_people;
 use super::votes::fact;
 use super::{Blobs, Entry, Movement, StoreError, owner_tag};
 use grid_protocol::api::JobState;
-use grid_protocol::entry::{OwnerTag, job_state_number};
+use grid_protocol::entry::{OwnerTag, PeopleFact, job_state_number};
 use grid_protocol::{Digest, ExitReason, JobId, PublicKey, limits};
 use rusqlite::{Connection, OptionalExtension, params};
 use thiserror::Error;
@@ -131,6 +132,7 @@ pub fn check(
 ) -> Result<CheckReport, CheckError> {
     let db = Connection::open(database)?;
     db.execute_batch(REBUILT)?;
+    db.execute_batch(check_people::REBUILT)?;
     let tx = db.unchecked_transaction()?;
     let mut report = CheckReport::default();
     let mut entries = tx.prepare("SELECT seq, kind, bytes FROM entries ORDER BY seq")?;
@@ -152,7 +154,7 @@ pub fn check(
             return Err(CheckError::Contradiction(seq as u64));
         }
     }
-    for (table, is, rebuilt) in COMPARE {
+    for (table, is, rebuilt) in COMPARE.into_iter().chain(check_people::COMPARE) {
         let missing = format!(
             "SELECT (SELECT count(*) FROM ({is} EXCEPT {rebuilt}))
                   + (SELECT count(*) FROM ({rebuilt} EXCEPT {is}))"
@@ -206,14 +208,18 @@ fn check_output(
 }
 
 /// The rebuilt tables, at an entry.
-struct Rebuilt<'a> {
-    db: &'a Connection,
+pub(super) struct Rebuilt<'a> {
+    pub(super) db: &'a Connection,
     seq: i64,
 }
 
 impl Rebuilt<'_> {
     /// Changes one row; false when it is not there, or may not be.
-    fn run(&self, sql: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<bool, CheckError> {
+    pub(super) fn run(
+        &self,
+        sql: &str,
+        parameters: &[&dyn rusqlite::ToSql],
+    ) -> Result<bool, CheckError> {
         match self.db.prepare_cached(sql)?.execute(parameters) {
             Ok(changed) => Ok(changed == 1),
             Err(error)
@@ -365,7 +371,8 @@ fn replay(to: &Rebuilt<'_>, kind: u8, bytes: &[u8], entry: Entry) -> Result<bool
             &[&hash.0, &owner.0],
         )?,
         Entry::AccountLink { node, delegation, .. } => to.run(
-            "INSERT INTO r_nodes VALUES (?1, 0, 0, ?2) ON CONFLICT (key)
+            "INSERT INTO r_nodes SELECT ?1, 0, 0, ?2
+             WHERE NOT EXISTS (SELECT 1 FROM r_closed WHERE account = ?2) ON CONFLICT (key)
              DO UPDATE SET account = ?2 WHERE account IS NOT ?2",
             &[&node.0, &delegation.account.0],
         )?,
@@ -379,6 +386,10 @@ fn replay(to: &Rebuilt<'_>, kind: u8, bytes: &[u8], entry: Entry) -> Result<bool
         Entry::Refused { node, .. } | Entry::Unanswered { node, .. } => {
             logged()? && to.decided(&node)?
         }
-        Entry::Rules { .. } | Entry::Roster { .. } | Entry::Redrawn { .. } => logged()?,
+        Entry::People { fact: PeopleFact::Rewards { .. }, .. }
+        | Entry::Rules { .. }
+        | Entry::Roster { .. }
+        | Entry::Redrawn { .. } => logged()?,
+        Entry::People { fact, .. } => to.people(&fact)?,
     })
 }

@@ -7,7 +7,9 @@
 
 mod blobs;
 mod check;
+mod check_people;
 mod models;
+pub(crate) mod people;
 mod reads;
 pub(crate) use models::{model, model_block, model_named, models};
 pub(crate) mod results;
@@ -19,6 +21,7 @@ pub use blobs::{BlobError, Blobs};
 pub use check::{CheckError, CheckReport, check};
 pub use grid_protocol::entry::{Entry, EntryError, Kind, Movement};
 pub use models::{ModelRow, NewModelRow};
+pub use people::{NewCode, PeopleWrite};
 pub use reads::Reads;
 pub use results::ResultRow;
 pub use rows::{DecisionRow, JobRow, OwnerRow, TaskRow, VoteRow};
@@ -138,8 +141,10 @@ pub enum Write {
     Accept(Box<Accept>),
     /// A task has its canonical result.
     Settle(Box<Settle>),
+    /// A change about accounts, invitations, teams or campaigns.
+    People(PeopleWrite),
     /// A fact that changes nothing but what is known of nodes: roster, rules,
-    /// unanswered draws, refused receipts. An entry with the same bytes is the
+    /// unanswered draws, refused receipts; and the rules of rewards. An entry with the same bytes is the
     /// same fact and is written once, so two facts differ at least in time.
     Log(Entry),
 }
@@ -302,6 +307,30 @@ pub enum Refusal {
     /// A job that runs needs the model.
     #[error("a job that runs needs this model")]
     ModelInUse,
+    /// The account was deleted.
+    #[error("this account was deleted")]
+    Closed,
+    /// The account made as many codes as it may.
+    #[error("an account may make {} invitation codes", people::MAX_CODES)]
+    TooManyCodes,
+    /// No team has this name.
+    #[error("no team has this name")]
+    NoSuchTeam,
+    /// A team of this name was made before.
+    #[error("a team of this name was made before; join it, or choose another name")]
+    TeamExists,
+    /// The account is in a team.
+    #[error("the account is in a team already; leave it first")]
+    InTeam,
+    /// The account is in another team.
+    #[error("the account is not in this team")]
+    NotInTeam,
+    /// No campaign has this id.
+    #[error("no campaign has this id")]
+    NoSuchCampaign,
+    /// As many campaigns are open as may be.
+    #[error("16 campaigns are open, and no more can be; close one")]
+    TooManyCampaigns,
     /// The entry can't be logged as it is: it is of another kind, or too long.
     #[error("not an entry to be logged as it is")]
     NotAFact,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `PRAGMA user_version` of the schema.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// Most fuel an owner can have: sums stay inside SQLite's integers.
 pub(crate) const MAX_BALANCE: u64 = 1 << 62;
@@ -65,6 +65,12 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         VERSION => {}
         0 => {
             tx.execute_batch(include_str!("schema.sql"))?;
+            tx.execute_batch(include_str!("people.sql"))?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        // Made by a relay of before: what is new begins empty.
+        3 => {
+            tx.execute_batch(include_str!("people.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         other => return Err(StoreError::Version(other)),
@@ -140,6 +146,9 @@ impl Batch<'_> {
             Write::RevokeKey { hash, at_ms } => self.revoke_key(hash, *at_ms),
             Write::LinkAccount { node, delegation, at_ms } => {
                 let account = delegation.account;
+                if super::people::is_closed(self.tx, account)? {
+                    return Ok(Outcome::Refused(Refusal::Closed));
+                }
                 let changed = self
                     .tx
                     .prepare_cached(
@@ -184,6 +193,7 @@ impl Batch<'_> {
             Write::EndJob { job, state, at_ms } => self.end_job(*job, *state, *at_ms),
             Write::Accept(accept) => self.accept(accept),
             Write::Settle(settle) => self.settle(settle),
+            Write::People(write) => self.people(write),
             Write::Log(entry) => self.log(entry),
         }
     }

@@ -4,7 +4,7 @@ use super::rows::{accepted_by_lease, receipt};
 use super::sqlite::Batch;
 use super::{Accept, Entry, Outcome, Refusal, Settle, StoreError};
 use grid_protocol::api::JobState;
-use grid_protocol::entry::{MAX_VOTES, Movement};
+use grid_protocol::entry::{MAX_VOTES, Movement, PeopleFact};
 use grid_protocol::{Digest, ExitReason, JobId, PublicKey, UnverifiedReceipt};
 use rusqlite::{OptionalExtension, params};
 
@@ -208,6 +208,7 @@ impl Batch<'_> {
         let node = match entry {
             Entry::Roster { .. } | Entry::Rules { .. } | Entry::Redrawn { .. } => None,
             Entry::Unanswered { node, .. } | Entry::Refused { node, .. } => Some(*node),
+            Entry::People { fact: PeopleFact::Rewards { .. }, .. } => None,
             _ => return Ok(Outcome::Refused(Refusal::NotAFact)),
         };
         let (kind, bytes) = (entry.kind() as u8, entry.encode());

@@ -2,6 +2,7 @@
 
 mod acks;
 mod kept;
+mod ledger;
 mod replay;
 mod report;
 mod witness;
@@ -31,6 +32,7 @@ pub(crate) async fn audit(global: &Global, args: &AuditArgs) -> Result<Exit, Fai
     let kept = Kept::open(args.state.clone(), &relay, args.fresh)?;
     // Asked first: the checkpoint that follows covers it.
     let claimed = client.points().await?;
+    let ledger = client.ledger().await?;
     let checkpoint = client.checkpoint(&relay).await?;
 
     let mut problems = Vec::new();
@@ -39,7 +41,7 @@ pub(crate) async fn audit(global: &Global, args: &AuditArgs) -> Result<Exit, Fai
     }
     let started = Instant::now();
     let work = Work::new("entries", checkpoint.checkpoint().size(), global.json);
-    let mut replay = Replay::new(relay, &checkpoint, &claimed, &acks)?;
+    let mut replay = Replay::new(relay, &checkpoint, &claimed, ledger, &acks)?;
     // A history that was rewritten is read anew: what is kept is another's.
     let kept = if problems.is_empty() { kept } else { kept.set_aside()? };
     replay.run(&client, &kept, &work).await?;

@@ -3,6 +3,7 @@
 
 use super::acks::Promise;
 use super::kept::Kept;
+use super::ledger::Claim;
 use super::report::Problem;
 use super::short;
 use crate::failure::{Exit, Failure};
@@ -14,7 +15,7 @@ use grid_log::checkpoint::SignedCheckpoint;
 use grid_log::merkle::leaf_hash;
 use grid_log::tile::{TILE_WIDTH, decode_bundle};
 use grid_log::{Hash, Tree};
-use grid_protocol::api::PointsInfo;
+use grid_protocol::api::{LedgerInfo, PointsInfo};
 use grid_protocol::{Digest, PublicKey};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(super) struct Replay {
     /// Points as they were after the entry that the relay's claim names.
     points: Option<Vec<NodePoints>>,
     points_at: u64,
+    /// What the relay says that everyone has.
+    ledger: Option<Claim>,
     problems: Vec<Problem>,
 }
 
@@ -49,6 +52,7 @@ impl Replay {
         relay: PublicKey,
         checkpoint: &SignedCheckpoint,
         claimed: &PointsInfo,
+        ledger: Option<LedgerInfo>,
         acks: &[Promise],
     ) -> Result<Self, Failure> {
         let keys = Keys::new(relay).map_err(|error| {
@@ -75,6 +79,7 @@ impl Replay {
             promised,
             points: None,
             points_at: claimed.seq,
+            ledger: ledger.map(Claim::new),
             problems: Vec::new(),
         })
     }
@@ -114,7 +119,8 @@ impl Replay {
     fn leaf(&mut self, (hash, read): Leaf) {
         let seq = self.tree.size() + 1;
         for (from, promised) in self.promised.remove(&seq).unwrap_or_default() {
-            let holds = matches!(&read, Ok(Read::Hidden { commitment }) if *commitment == promised);
+            let holds =
+                matches!(&read, Ok(Read::Hidden { commitment, .. }) if *commitment == promised);
             if !holds {
                 let why = format!(
                     "the relay acknowledged a receipt as entry {seq} ({from}), but the log holds \
@@ -138,6 +144,9 @@ impl Replay {
         }
         if seq == self.points_at {
             self.points = Some(self.auditor.points());
+        }
+        if let Some(claim) = &mut self.ledger {
+            claim.at(seq, &self.auditor);
         }
     }
 
@@ -166,6 +175,7 @@ impl Replay {
                 problems.push(Problem::new("points", why));
             }
         }
+        problems.extend(self.ledger.take().into_iter().flat_map(|claim| claim.problems(self.size)));
         problems
     }
 }

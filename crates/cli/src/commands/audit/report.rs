@@ -132,6 +132,11 @@ impl Report {
         )?;
         let nodes = ui::count(self.points.len() as u64, "node");
         row(&["points"], "points", format!("of {nodes}, as the relay says"))?;
+        row(
+            &["ledger", "people"],
+            "ledger",
+            "all accounts together are zero; rewards follow the rules that were logged".into(),
+        )?;
         if self.acks > 0 {
             let acks = ui::count(self.acks, "acknowledgement");
             row(&["dropped_receipt"], "kept", format!("{acks}: the log holds what they promise"))?;
