@@ -51,6 +51,13 @@ pub struct ModuleInfo {
 /// Body of `POST /v1/jobs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        extend("oneOf" = [{"required": ["module"]}, {"required": ["model"]}]),
+        transform = module_or_model
+    )
+)]
 #[serde(deny_unknown_fields)]
 pub struct NewJob {
     /// What executes its tasks.
@@ -95,6 +102,20 @@ pub struct NewJob {
     pub error_ppb: Option<u32>,
     /// The tasks.
     pub tasks: Vec<NewTask>,
+}
+
+/// In a schema: the module may be called `model`.
+#[cfg(feature = "schema")]
+fn module_or_model(schema: &mut schemars::Schema) {
+    let fields = schema.get_mut("properties").and_then(|fields| fields.as_object_mut());
+    if let Some(fields) = fields
+        && let Some(module) = fields.get("module").cloned()
+    {
+        fields.insert("model".to_owned(), module);
+    }
+    if let Some(required) = schema.get_mut("required").and_then(|names| names.as_array_mut()) {
+        required.retain(|name| name != "module");
+    }
 }
 
 impl NewJob {

@@ -118,21 +118,32 @@ async fn ask(relay: &Fixture, method: &Method, path: &str, key: Option<&str>) ->
     status
 }
 
-/// Whatever routes there are: each is asked without a key, with a wrong one,
-/// with an owner's, and by methods that it doesn't have.
+/// Whatever routes there are: each is asked with every kind of key, with wrong
+/// ones and with none, and by methods that it doesn't have.
 #[tokio::test]
 async fn every_route_answers_as_described() {
     let relay = start().await;
-    let owner = format!("Bearer {}", relay.owner.key);
-    let keys = [None, Some("Bearer grid_wrong"), Some("Lease 00:00"), Some(owner.as_str())];
+    let (dir, owner) = (relay.dir.path().to_owned(), format!("Bearer {}", relay.owner.key));
+    let operator = move || grid_relay::add_operator(&dir, "eve").unwrap();
+    let operator = format!("Bearer {}", tokio::task::spawn_blocking(operator).await.unwrap());
+    // The right ones first: who comes with wrong ones has to wait.
+    let keys = [
+        (Some(operator.as_str()), "operator"),
+        (Some(owner.as_str()), "owner"),
+        (None, ""),
+        (Some("Bearer grid_wrong"), ""),
+        (Some("Lease 00:00"), ""),
+        (Some("nonsense"), ""),
+    ];
     let routes = DOCUMENT.routes();
-    for route in &routes {
-        let path = address(route);
-        let open = DOCUMENT.operation(route)["security"] == Value::Array(Vec::new());
-        for key in keys {
+    for (key, kind) in keys {
+        for route in &routes {
+            let path = address(route);
             let status = ask(&relay, &route.method, &path, key).await;
-            let known = open || key == Some(owner.as_str());
-            assert_eq!(status != 401, known, "{} {path} {key:?}: {status}", route.method);
+            let kinds = DOCUMENT.operation(route)["security"].as_array().unwrap();
+            let known = kinds.is_empty() || kinds.iter().any(|one| one.get(kind).is_some());
+            let refused = status == 401 || status == 429;
+            assert_eq!(refused, !known, "{} {path} with {key:?}: {status}", route.method);
         }
     }
     for route in &routes {

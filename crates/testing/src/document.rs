@@ -160,7 +160,10 @@ impl Document {
     fn valid(&self, at: &str, value: &Value) -> Result<()> {
         let validator = self.validator(at)?;
         let wrong = validator.iter_errors(value);
-        let wrong = wrong.map(|error| format!("{error} at {:?}", error.instance_path().as_str()));
+        let wrong = wrong.map(|error| {
+            let words: String = error.to_string().chars().take(500).collect();
+            format!("{words} at {:?}", error.instance_path().as_str())
+        });
         let wrong: Vec<_> = wrong.collect();
         ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         Ok(())

@@ -30,7 +30,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 /// Every route, in words too.
 pub(crate) fn api() -> Api {
-    let document = op("This document").gives_text("application/json");
+    let document = op("This document").gives::<serde_json::Map<String, serde_json::Value>>();
     Api::new()
         .merge(owners())
         .merge(nodes())
@@ -51,7 +51,7 @@ fn owners() -> Api {
         .gives::<ModuleInfo>()
         .fails(&[Code::ModuleRefused]);
     let submit_job = op("Submit a job")
-        .notes("At most 64 MiB and 10,000 tasks. `model` is another name of `module`.")
+        .notes("At most 64 MiB and 10,000 tasks.")
         .takes::<NewJob>()
         .creates::<JobInfo>()
         .fails(&[Code::BudgetTooSmall, Code::BadSpec])

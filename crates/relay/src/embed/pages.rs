@@ -121,3 +121,57 @@ fn worker_policy() -> HeaderValue {
          worker-src 'self'; frame-ancestors 'none'",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::{add_site, remove_site};
+
+    static PAGE: File = File {
+        path: FRAME,
+        etag: "\"1\"",
+        immutable: false,
+        bytes: b"<!doctype html>",
+        brotli: None,
+        gzip: None,
+    };
+
+    fn header(response: &Response, name: &str) -> String {
+        response.headers()[name].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn only_the_sites_pages_may_hold_the_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let origins = ["https://a.example".to_owned(), "http://localhost:81".to_owned()];
+        let key = add_site(folder.path(), "A site", &origins).unwrap().key;
+        let ask =
+            |key: &str| embedded(&PAGE, &Sites::new(folder.path()), key, &HeaderMap::new()).ok();
+        let frame = ask(&key).unwrap();
+        let policy = header(&frame, "content-security-policy");
+        let (before, ancestors) = policy.split_once("frame-ancestors ").unwrap();
+        assert_eq!(ancestors, "https://a.example http://localhost:81");
+        assert!(before.starts_with("default-src 'none'; script-src 'self'"), "{before}");
+        assert_eq!(header(&frame, "content-type"), "text/html; charset=utf-8");
+        // A page that is isolated from other origins can hold it.
+        assert_eq!(header(&frame, "cross-origin-embedder-policy"), "require-corp");
+        assert_eq!(header(&frame, "cross-origin-resource-policy"), "cross-origin");
+        let told = ask(&format!("{key}.json")).unwrap();
+        assert_eq!(header(&told, "content-type"), "application/json");
+        assert!(ask("").is_none() && ask("x").is_none() && ask("../sites").is_none());
+        remove_site(folder.path(), &key).unwrap();
+        assert!(ask(&key).is_none());
+    }
+
+    #[test]
+    fn modules_run_in_a_frame_without_an_origin_and_a_network() {
+        let of = |path: &str| {
+            let response = answer(&PAGE, &HeaderMap::new(), headers(path));
+            header(&response, "content-security-policy")
+        };
+        assert!(of(SANDBOX_FRAME).starts_with("sandbox allow-scripts; default-src 'none'; "));
+        assert!(!of(SANDBOX_FRAME).contains("connect-src"));
+        assert!(of("/node/").ends_with("frame-ancestors 'none'"));
+        assert!(of("/node/inference-worker.js").contains("connect-src 'self'"));
+    }
+}

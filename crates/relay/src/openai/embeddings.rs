@@ -136,7 +136,7 @@ fn grouped(texts: Vec<String>) -> (Vec<Vec<String>>, u64) {
 }
 
 /// An embedding as numbers.
-fn numbers(base64: &str) -> Result<Vec<f32>, Failed> {
+fn numbers(base64: &str) -> Result<Vec<f64>, Failed> {
     let message = "a node's answer holds no embedding";
     let bad = || Failed::new(StatusCode::BAD_GATEWAY, "bad_answer", message);
     let bytes = STANDARD.decode(base64).map_err(|_| bad())?;
@@ -144,7 +144,7 @@ fn numbers(base64: &str) -> Result<Vec<f32>, Failed> {
     if !rest.is_empty() {
         return Err(bad());
     }
-    Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes).into()).collect())
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn numbers_are_the_floats() {
         let floats: Vec<u8> = [0.1f32, -2.5].iter().flat_map(|x| x.to_le_bytes()).collect();
-        assert_eq!(numbers(&STANDARD.encode(&floats)).unwrap(), [0.1, -2.5]);
+        assert_eq!(numbers(&STANDARD.encode(&floats)).unwrap(), [f64::from(0.1f32), -2.5]);
         assert!(numbers("AAAA").is_err());
     }
 }

@@ -62,7 +62,8 @@ pub(crate) struct Embedding {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Numbers {
-    Floats(Vec<f32>),
+    /// With every digit of the f32: readers of f64 get the same number.
+    Floats(Vec<f64>),
     Base64(String),
 }
 

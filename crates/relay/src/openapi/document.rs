@@ -120,16 +120,18 @@ impl Writer {
         if let Some(query) = operation.query {
             parameters.extend(self.in_query(query));
         }
-        let mut answers = Map::new();
+        let mut answers: Map<String, Value> = Map::new();
         for answer in &operation.answers {
-            let status = answer.status.as_str().to_owned();
-            // The same status in another form.
-            let content = answers.get(&status).map(|answer: &Value| answer["content"].clone());
-            let mut answer = self.answer(operation, answer);
-            if let Some(Value::Object(forms)) = content {
-                answer["content"].as_object_mut().map(|all| all.extend(forms));
+            let status = answer.status.as_str();
+            let answer = self.answer(operation, answer);
+            let known = answers.get_mut(status).and_then(|known| known.get_mut("content"));
+            match (known, answer.get("content")) {
+                // The same status in another form.
+                (Some(Value::Object(forms)), Some(Value::Object(more))) => {
+                    forms.extend(more.clone());
+                }
+                _ => drop(answers.insert(status.to_owned(), answer)),
             }
-            answers.insert(status, answer);
         }
         answers.extend(self.errors(operation, names_something));
         let mut value = json!({
