@@ -13,6 +13,7 @@ const OPTIONS = {
   keep: { type: 'boolean', default: false },
   only: { type: 'string', multiple: true, default: [] },
   relay: { type: 'string' },
+  rounds: { type: 'string', default: '6' },
   browsers: { type: 'string', default: '1' },
   ext: { type: 'string', default: join(root, 'dist/chrome') },
   firefox: { type: 'string', default: join(root, 'dist/firefox') },

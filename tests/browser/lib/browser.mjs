@@ -25,7 +25,7 @@ export function settingsOf(relay, { share = 100, idleOnly = false, onBattery = f
 }
 
 export class Browser {
-  static async start(extension) {
+  static async start(extension, flags = []) {
     const browser = new Browser();
     browser.profile = mkdtempSync(join(tmpdir(), 'grid-chromium-'));
     browser.context = await chromium.launchPersistentContext(browser.profile, {
@@ -33,7 +33,7 @@ export class Browser {
       headless: true,
       chromiumSandbox: false,
       ignoreDefaultArgs: ['--disable-extensions'],
-      args: [...FLAGS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
+      args: [...FLAGS, ...flags, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
     });
     const worker = browser.context.serviceWorkers()[0]
       ?? await browser.context.waitForEvent('serviceworker');

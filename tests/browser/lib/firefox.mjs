@@ -16,7 +16,7 @@ export class Firefox {
       args: ['--remote-allow-system-access'],
       extraPrefsFirefox: {
         ...PREFERENCES,
-        'extensions.webextensions.uuids': JSON.stringify({ 'grid@example': UUID }),
+        'extensions.webextensions.uuids': JSON.stringify({ 'grid@example': UUID, 'grid-full@example': UUID }),
       },
     });
     await browser.browser.installExtension(extension);

@@ -1,8 +1,12 @@
-// Reads zip files by their central directory, so that they are not only checked by what made them.
-import { inflateRawSync } from 'node:zlib';
+// Zip files: read by their central directory, so that ours are not only checked by what made them;
+// and made, for Firefox.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32, inflateRawSync } from 'node:zlib';
 
 const END = 0x06054b50;
 const ENTRY = 0x02014b50;
+const LOCAL = 0x04034b50;
 
 /** Entries in their order: `{path, time, mode, method, bytes}`. */
 export function entries(zip) {
@@ -28,4 +32,44 @@ export function entries(zip) {
     at += 46 + name + extra + comment;
   }
   return list;
+}
+
+/** A folder's files in a zip file, as they are: what Firefox takes for an extension. */
+export function zipped(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter(entry => entry.isFile());
+  const parts = [];
+  const directory = [];
+  let at = 0;
+  for (const { parentPath, name } of files) {
+    const bytes = readFileSync(join(parentPath, name));
+    const path = Buffer.from(join(parentPath, name).slice(folder.length + 1));
+    // From the version that is needed to the length of what is extra.
+    const about = Buffer.alloc(26);
+    about.writeUInt16LE(20, 0);
+    about.writeUInt32LE(0x00210000, 6);
+    about.writeUInt32LE(crc32(bytes), 10);
+    about.writeUInt32LE(bytes.length, 14);
+    about.writeUInt32LE(bytes.length, 18);
+    about.writeUInt16LE(path.length, 22);
+    const local = Buffer.concat([signature(LOCAL), about, path, bytes]);
+    const rest = Buffer.alloc(14);
+    rest.writeUInt32LE(at, 10);
+    directory.push(signature(ENTRY), Buffer.from([20, 0]), about, rest, path);
+    parts.push(local);
+    at += local.length;
+  }
+  const size = directory.reduce((sum, part) => sum + part.length, 0);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(files.length, 4);
+  end.writeUInt16LE(files.length, 6);
+  end.writeUInt32LE(size, 8);
+  end.writeUInt32LE(at, 12);
+  return Buffer.concat([...parts, ...directory, signature(END), end]);
+}
+
+function signature(number) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(number);
+  return bytes;
 }

@@ -54,7 +54,7 @@ pub(super) struct Driver {
     /// Does the node want the executor?
     executing: Cell<bool>,
     /// Has the offscreen document told of the power supply? Only it knows.
-    power_known: Cell<bool>,
+    pub(super) power_known: Cell<bool>,
     timer: RefCell<Option<Timeout>>,
     /// When a message was last sent, for [`Figures`].
     last_sent: Cell<f64>,
@@ -269,7 +269,10 @@ impl Driver {
             Action::Save(leases) => {
                 let driver = self.clone();
                 spawn_local(async move {
-                    driver.noted("leases", storage::save_leases(&leases).await);
+                    // Of another area: a success says nothing of what is kept for good.
+                    if let Err(error) = storage::save_leases(&leases).await {
+                        driver.noted("leases", Err(error));
+                    }
                 });
             }
             Action::Wake(at) => {

@@ -5,11 +5,17 @@ use super::acks;
 use super::node::{Driver, NodeHandle, now, zone};
 use super::storage::to_js;
 use super::view::{Besides, View};
+use grid_contexts::wait::sleep;
 use grid_node::Settings;
 use js_sys::{Object, Reflect};
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+
+/// How long a page's question may wait for the node to settle, in milliseconds.
+const SETTLE_MS: u32 = 2_000;
+/// How often it looks.
+const LOOK_MS: u32 = 20;
 
 /// A field of a message; an error: it isn't there, or is something else.
 fn field<T: DeserializeOwned>(message: &JsValue, name: &str) -> Result<T, JsValue> {
@@ -24,7 +30,7 @@ impl NodeHandle {
         let driver = &self.0;
         let kind: String = field(&message, "kind")?;
         match kind.as_str() {
-            "status" => {}
+            "status" => driver.settled().await,
             "settings" => {
                 let part = Reflect::get(&message, &"settings".into())?;
                 driver.change(settings(driver, &part)?).await;
@@ -81,6 +87,17 @@ fn settings(driver: &Driver, part: &JsValue) -> Result<Settings, JsValue> {
 }
 
 impl Driver {
+    /// A node that has just been started again isn't off: it waits for what the
+    /// offscreen document knows.
+    async fn settled(&self) {
+        for _ in 0..SETTLE_MS / LOOK_MS {
+            if self.power_known.get() || !self.settings.borrow().on {
+                break;
+            }
+            sleep(LOOK_MS).await;
+        }
+    }
+
     /// What pages are shown.
     fn view(self: &Rc<Self>) -> Result<JsValue, JsValue> {
         let status = self.node.borrow().status();
