@@ -129,7 +129,7 @@ class GridNode extends HTMLElement {
     open = this;
     const frame = this.#frame = element('iframe');
     frame.src = `${RELAY}/embed/${encodeURIComponent(this.#site)}`;
-    frame.allow = 'battery; storage-access';
+    frame.allow = 'storage-access';
     frame.title = this.#words[6];
     frame.onload = () => {
       const theme = this.dataset.theme ?? 'auto';

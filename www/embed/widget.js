@@ -132,6 +132,8 @@ async function tick() {
 }
 
 function render(view, why) {
+  // For a moment after it is switched on, the node waits to hear of the power supply.
+  if (view.state === 'off') view = { ...view, state: 'connecting', why: 'joining' };
   const hidden = document.hidden ? 'hidden_tab' : 'hidden';
   why ??= words(view.why === 'device_in_use' ? hidden : `why_${view.why}`);
   document.body.dataset.state = view.state;

@@ -3,12 +3,13 @@
 //! checked in a worker, by crate `checker`, a program of its own: nobody
 //! downloads it who doesn't check.
 //!
-//! [`route`], [`json`] and [`words`] say where the visitor is and what is shown,
-//! and run anywhere; `web` draws it, fetches for it, and exists for wasm only.
+//! [`route`], [`json`], [`words`] and [`mod@zip`] say where the visitor is, what is
+//! shown and what is kept, and run anywhere; `web` draws it, fetches for it, and exists for wasm only.
 
 pub mod json;
 pub mod route;
 pub mod words;
+pub mod zip;
 
 #[cfg(target_arch = "wasm32")]
 #[allow(unreachable_pub, reason = "Leptos makes the properties of every component public")]

@@ -22,6 +22,10 @@ pub enum Route {
     Node(PublicKey),
     /// An owner's job.
     Job(Option<JobId>),
+    /// Something to compute.
+    Submit,
+    /// What the operator sees.
+    Operate,
     /// No page of ours.
     Unknown,
 }
@@ -40,6 +44,8 @@ impl Route {
             ("check", Some(seq)) => entry(seq).map(|seq| Self::Check(Some(seq))),
             ("audit", None) => Some(Self::Audit),
             ("node", Some(key)) => key.parse().ok().map(Self::Node),
+            ("submit", None) => Some(Self::Submit),
+            ("operate", None) => Some(Self::Operate),
             ("job", None) => Some(Self::Job(None)),
             ("job", Some(id)) => id.parse().ok().map(|id| Self::Job(Some(id))),
             _ => None,
@@ -64,6 +70,8 @@ impl Route {
             Self::Audit => "Recompute",
             Self::Node(_) => "Node",
             Self::Job(_) => "Job",
+            Self::Submit => "Submit",
+            Self::Operate => "Operate",
             Self::Unknown => "Not found",
         }
     }
@@ -84,6 +92,8 @@ impl fmt::Display for Route {
             Self::Check(Some(seq)) => write!(f, "#/check/{seq}"),
             Self::Audit => write!(f, "#/audit"),
             Self::Node(key) => write!(f, "#/node/{key}"),
+            Self::Submit => write!(f, "#/submit"),
+            Self::Operate => write!(f, "#/operate"),
             Self::Job(None) => write!(f, "#/job"),
             Self::Job(Some(id)) => write!(f, "#/job/{id}"),
         }
@@ -104,6 +114,8 @@ mod tests {
             Route::Check(Some(12)),
             Route::Audit,
             Route::Node(key),
+            Route::Submit,
+            Route::Operate,
             Route::Job(None),
             Route::Job(Some(job)),
         ] {

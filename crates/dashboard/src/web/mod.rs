@@ -3,6 +3,8 @@
 mod app;
 mod chart;
 mod checker;
+mod files;
+mod key;
 mod net;
 mod pages;
 mod parts;

@@ -1,13 +1,13 @@
 //! Asking the relay that served the page.
 
 use crate::json::Read as _;
-use js_sys::{Promise, Uint8Array};
+use js_sys::{Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, RequestInit, Response};
+use web_sys::{Headers, ReadableStreamDefaultReader, RequestInit, Response};
 
 #[wasm_bindgen]
 extern "C" {
@@ -21,10 +21,44 @@ pub(super) type Bearer = String;
 
 /// The bytes at a path below the page's.
 pub(super) async fn bytes(path: &str, bearer: &str) -> Result<Vec<u8>, String> {
-    let answer = send("GET", path, bearer, None).await?;
+    body(&send("GET", path, bearer, None).await?).await
+}
+
+/// All of an answer.
+pub(super) async fn body(answer: &Response) -> Result<Vec<u8>, String> {
     let body = answer.array_buffer().map_err(unreachable)?;
     let body = JsFuture::from(body).await.map_err(unreachable)?;
     Ok(Uint8Array::new(&body).to_vec())
+}
+
+/// Each server-sent event of an answer that is JSON, until `hear` has enough.
+pub(super) async fn events(
+    answer: &Response,
+    mut hear: impl FnMut(&Value) -> Result<bool, String>,
+) -> Result<(), String> {
+    let Some(stream) = answer.body() else { return Ok(()) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut kept = Vec::new();
+    loop {
+        let read = JsFuture::from(reader.read()).await.map_err(unreachable)?;
+        let piece = Reflect::get(&read, &"value".into()).map_err(unreachable)?;
+        if piece.is_undefined() {
+            return Ok(());
+        }
+        kept.extend(Uint8Array::new(&piece).to_vec());
+        // Whole lines: a character may be cut in two.
+        while let Some(end) = kept.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = kept.drain(..=end).collect();
+            let event =
+                line.strip_prefix(b"data:").and_then(|data| serde_json::from_slice(data).ok());
+            if let Some(event) = event
+                && !hear(&event)?
+            {
+                let _ = reader.cancel();
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// The JSON at a path.

@@ -2,8 +2,8 @@
 //! loaded, without a network.
 
 use crate::json::Read as _;
-use crate::web::app::save;
 use crate::web::checker::{self, Checker};
+use crate::web::files::{drop_zone, save};
 use crate::web::parts::{Cell, facts, notice, verdict, words_of};
 use crate::words;
 use grid_protocol::PublicKey;
@@ -51,7 +51,6 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
     let failed = RwSignal::new(None::<String>);
     let status = RwSignal::new("Loading the checker…");
     let key = RwSignal::new(String::new());
-    let over = RwSignal::new(false);
     let worker = checker::kept();
 
     let show = move |name: String, file: String| {
@@ -108,21 +107,6 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
             }
         });
     };
-    let dropped = move |event: leptos::ev::DragEvent| {
-        event.prevent_default();
-        over.set(false);
-        if let Some(file) = event.data_transfer().and_then(|data| data.files()?.get(0)) {
-            open(file);
-        }
-    };
-    let chosen = move |event: leptos::ev::Event| {
-        let input: web_sys::HtmlInputElement = event_target(&event);
-        if let Some(file) = input.files().and_then(|files| files.get(0)) {
-            open(file);
-        }
-        // The same file may be chosen again, altered meanwhile.
-        input.set_value("");
-    };
     let again = move |_| {
         if let Some(Checked { name, file, .. }) = checked.get_untracked() {
             show(name, file);
@@ -134,17 +118,11 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
             it, that enough of them agree, and that the relay's public log holds it. It is checked \
             in this browser, by the code of "<code>"grid verify"</code>"; once this page is \
             loaded no network is needed."</p>
-        <div
-            class="drop"
-            class:over=move || over.get()
-            on:dragover=move |event| { event.prevent_default(); over.set(true); }
-            on:dragleave=move |_| over.set(false)
-            on:drop=dropped
-        >
-            <label for="file">"Drop a proof file here, or choose one"</label>
-            <input id="file" type="file" accept=".json,application/json" on:change=chosen/>
-            <p class="hint">"Made by "<code>"grid prove JOB TASK --out proof.json"</code></p>
-        </div>
+        {drop_zone(
+            "file", "Drop a proof file here, or choose one", ".json,application/json", false,
+            view! { <p class="hint">"Made by "<code>"grid prove JOB TASK --out proof.json"</code></p> }.into_any(),
+            move |mut files| if let Some(file) = files.pop() { open(file) },
+        )}
         <details class="more">
             <summary>"The relay's key that you know"</summary>
             <label for="key">"Public key, 64 digits; without it any relay's proof is checked"</label>

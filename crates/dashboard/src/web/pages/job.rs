@@ -3,11 +3,13 @@
 
 use crate::json::{self, Read as _};
 use crate::route::Route;
-use crate::web::app::save;
+use crate::web::files::save;
+use crate::web::key::{self, Keys};
 use crate::web::net::{self, Shown};
 use crate::web::parts::{Cell, every, figures, notice, table, words_of};
 use crate::words;
-use grid_protocol::JobId;
+use crate::zip::Zip;
+use grid_protocol::{Files, JobId, Side};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde_json::{Value, json};
@@ -19,20 +21,8 @@ const ROWS: usize = 200;
 const JOBS: [&str; 5] = ["Job", "State", "#Settled", "#Points", "Submitted"];
 const RESULTS: [&str; 6] = ["Task", "Ended", "Node", "#Points", "Proof", "Output"];
 
-/// The owner's key, for as long as the document is open.
-#[derive(Clone, Copy)]
-pub(in crate::web) struct Key(RwSignal<String>);
-
-impl Key {
-    /// None yet. For the frame around the pages: the next page asks for no key
-    /// again.
-    pub(in crate::web) fn provide() {
-        provide_context(Self(RwSignal::new(String::new())));
-    }
-}
-
 pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
-    let Key(key) = expect_context();
+    let key = Keys::get().owner;
     // An object with the jobs, and the results of the one.
     let shown = Shown::new();
     let load = move || {
@@ -49,11 +39,6 @@ pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
             load();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        shown.clear();
-        load();
-    };
     let told = move || {
         let jobs = shown.value.with(|shown| shown.list("jobs").to_vec());
         match (id, jobs.first()) {
@@ -66,15 +51,10 @@ pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
     view! {
         <h1>{if id.is_some() { "Job" } else { "Your jobs" }}</h1>
         <p class="whole">{id.map(|id| id.to_string())}</p>
-        <form class="row" on:submit=submit>
-            <label for="owner">"Owner's key"</label>
-            <input
-                id="owner" class="wide" type="password" autocomplete="off" spellcheck="false"
-                prop:value=move || key.get()
-                on:input=move |event| key.set(event_target_value(&event))
-            />
-            <button class="main" type="submit">"Show"</button>
-        </form>
+        {key::ask("owner", "Owner's key", "Show", key, move || {
+            shown.clear();
+            load();
+        })}
         <p class="hint">"It is sent to this relay only, in a header, and forgotten with this page. \
             The relay and every node that gets a task can read its input."</p>
         {notice(shown.failed.into())}
@@ -159,6 +139,26 @@ fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
             }
         });
     };
+    let packing = RwSignal::new(None::<u64>);
+    let download_all = move |_| {
+        let asked = key.get_untracked();
+        let tasks = shown.value.with_untracked(|shown| {
+            let task = |result: &Value| (result.number("index"), result.text("name").to_owned());
+            shown.list("results").iter().map(task).collect::<Vec<_>>()
+        });
+        packing.set(Some(0));
+        spawn_local(async move {
+            let packed = pack(id, tasks, &asked, packing).await;
+            if packing.try_set(None).is_none() {
+                match packed {
+                    Ok(bytes) => {
+                        save(&format!("job-{}.zip", words::short(&id.to_string())), &bytes)
+                    }
+                    Err(why) => shown.failed.set(Some(why)),
+                }
+            }
+        });
+    };
     let row = move |result: &Value| {
         let (index, name) = (result.number("index"), result.text("name").to_owned());
         let body = &result["receipt"]["body"];
@@ -182,17 +182,57 @@ fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
             .then(|| format!("and {} more: `grid results` gets them all.", words::count(more)))
     };
     view! {
-        <h2 id="results">"Results"</h2>
+        <div class="row over">
+            <h2 id="results">"Results"</h2>
+            <button
+                type="button" id="all" on:click=download_all
+                disabled=move || packing.get().is_some()
+            >"Download all (.zip)"</button>
+        </div>
+        <p role="status">{move || packing.get().map(|done| {
+            format!("Fetching: {} done", words::counted(done, "output"))
+        })}</p>
         {table("Results", &RESULTS, rows)}
         {move || words_of("empty", more())}
     }
     .into_any()
 }
 
+/// All outputs as one file: a folder for each task, named after it.
+async fn pack(
+    id: JobId,
+    tasks: Vec<(u64, String)>,
+    key: &str,
+    packing: RwSignal<Option<u64>>,
+) -> Result<Vec<u8>, String> {
+    let mut zip = Zip::default();
+    for (done, (index, name)) in tasks.into_iter().enumerate() {
+        if packing.try_set(Some(done as u64)).is_some() {
+            return Err("The page was left.".into());
+        }
+        let list = net::bytes(&format!("v1/jobs/{id}/tasks/{index}/output"), key).await?;
+        // No task's name leads out of the archive's folder.
+        let safe = |c: char| if c.is_alphanumeric() || "-_ ".contains(c) { c } else { '-' };
+        let folder: String = name.chars().map(safe).take(80).collect();
+        for (path, bytes) in files(&list)?.iter() {
+            let path = path.trim_start_matches('/');
+            if !zip.add(&format!("{index:05} {folder}/{path}"), bytes) {
+                return Err(
+                    "All outputs are too much for one file: `grid results` gets them.".into()
+                );
+            }
+        }
+    }
+    Ok(zip.finish())
+}
+
+fn files(list: &[u8]) -> Result<Files, String> {
+    Files::decode(Side::Output, list).map_err(|why| format!("the output can't be read: {why}"))
+}
+
 /// Standard output, where that is all there is; else the encoded list.
 fn stdout(list: &[u8]) -> Result<(&'static str, Vec<u8>), String> {
-    let files = grid_protocol::Files::decode(grid_protocol::Side::Output, list)
-        .map_err(|why| format!("the output can't be read: {why}"))?;
+    let files = files(list)?;
     let only = files.iter().all(|(path, bytes)| path == "stdout" || bytes.is_empty());
     match files.get("stdout") {
         Some(bytes) if only => Ok(("stdout", bytes.to_vec())),
