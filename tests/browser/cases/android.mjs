@@ -59,6 +59,13 @@ export default {
     assert.equal(await relay.metric('leases_granted'), 1);
   },
 
+  async 'its settings say that it doesn\'t hear of the power supply'(t) {
+    const browser = await t.browser(android(t));
+    const options = await browser.options();
+    assert.equal(await options.locator('#mains').isDisabled(), true);
+    assert.match(await options.locator('#mains_hint').textContent(), /^Not available/);
+  },
+
   async 'a model that is kept is not fetched again'(t) {
     const { bert } = tinyModels();
     const { owner, browser } = await network(t, [bert], {}, () => start(t, {

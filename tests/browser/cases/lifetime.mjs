@@ -99,7 +99,7 @@ const PACKAGES = {
 
 const tests = {};
 for (const [name, { start, work }] of Object.entries(PACKAGES)) {
-  tests[`${name}: it stays while it is on, and works afterwards`] = async t => {
+  const stays = async t => {
     const { bert } = tinyModels();
     const relay = await t.relay({ counted: true, models: [bert], believing: true });
     const seen = await witness(t);
@@ -115,7 +115,7 @@ for (const [name, { start, work }] of Object.entries(PACKAGES)) {
     assert.equal(seen.starts, 1, 'one background all the time');
   };
 
-  tests[`${name}: it ends while it is off`] = async t => {
+  const ends = async t => {
     const relay = await t.relay({ counted: true });
     const seen = await witness(t);
     start(t, telling(t, name, seen, { on: false, relay: relay.url }));
@@ -124,6 +124,9 @@ for (const [name, { start, work }] of Object.entries(PACKAGES)) {
     assert.equal(seen.starts, 1, 'nothing brought it back');
     assert.equal(relay.sockets, 0);
   };
+
+  tests[`${name}: it stays while it is on, and works afterwards; it ends while it is off`] = t =>
+    Promise.all([stays(t), ends(t)]);
 }
 
 export default tests;

@@ -68,6 +68,14 @@ export class Relay {
     await this.serve(this.address);
   }
 
+  /** Ends it as an operator does, and starts another program at the same address and data. */
+  async upgrade(binary) {
+    this.process.kill('SIGTERM');
+    await this.ended;
+    this.binary = binary;
+    await this.serve(this.address);
+  }
+
   owner(name = 'tests') {
     const key = execFileSync(this.binary, ['owner', 'add', name, '--data-dir', this.data], {
       encoding: 'utf8',
