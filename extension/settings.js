@@ -69,13 +69,12 @@ const clock = minutes =>
   [minutes / 60, minutes % 60].map(part => String(Math.floor(part)).padStart(2, '0')).join(':');
 
 /** Draws the settings into `root`, and keeps them up to date until `stop` is called. */
-export function settings(root, { ask, words, fixed = [] }) {
+export function settings(root, { ask, words, fixed = [], tellsPower = 'getBattery' in navigator }) {
   root.classList.add('grid');
   root.replaceChildren(...new DOMParser().parseFromString(HTML, 'text/html').body.childNodes);
   const $ = id => root.querySelector(`#${id}`);
   const format = formats(words);
   fill(root, words);
-  const tellsPower = 'getBattery' in navigator;
   say($('mains_hint'), words(tellsPower ? 'mains_hint' : 'mains_unknown'));
   $('mains').disabled = !tellsPower;
   for (const name of fixed) $(name)?.closest('label, fieldset').remove();

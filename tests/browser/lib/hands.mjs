@@ -51,7 +51,8 @@ export async function use(page, ms) {
   for (let at = 0; Date.now() < end; at += 1) {
     await page.keyboard.press('abcdefghij '[at % 11]);
     if (at % 4 === 3) await page.mouse.wheel(0, at % 8 === 7 ? -120 : 160);
-    await page.waitForTimeout(25); // A fast typist.
+    // tidy-allow(sleep): the pace of a fast typist.
+    await page.waitForTimeout(25);
   }
   return page.evaluate(() => latencies.slice());
 }

@@ -113,6 +113,8 @@ export function frame(made, selector) {
  */
 export async function tap(made, within, selector) {
   const EDGE = 17;
+  await until('the frame has its size', () => within.evaluate(() =>
+    innerHeight === Math.ceil(document.querySelector('main').getBoundingClientRect().height)));
   const [x, y, width, height] = await within.$eval(selector, element => {
     const at = element.getBoundingClientRect();
     return [at.x + at.width / 2, at.y + at.height / 2, innerWidth, innerHeight];

@@ -34,14 +34,19 @@ export const text = (page, selector) => page.$eval(selector, element => element.
 export const says = (page, selector, part, ms) => until(
   `${selector} says ${part}`, async () => (await text(page, selector)).includes(part), ms);
 
+/** Simulated nodes that work for the relay. */
+export async function swarm(t, relay, nodes = 4) {
+  const process = spawn(join(dirname(t.options.relayBin), 'grid-swarm'), [
+    '--relay', relay.url, '--nodes', String(nodes), '--seconds', '600',
+  ], { stdio: 'ignore' });
+  t.after(() => new Promise(done => { process.once('exit', done); process.kill(); }));
+}
+
 /** A relay with work done by simulated nodes: `{relay, owner, job}`. */
 export async function worked(t, { tasks = 24, nodes = 4 } = {}) {
   const relay = await t.relay();
   const owner = relay.owner();
-  const swarm = spawn(join(dirname(t.options.relayBin), 'grid-swarm'), [
-    '--relay', relay.url, '--nodes', String(nodes), '--seconds', '600',
-  ], { stdio: 'ignore' });
-  t.after(() => new Promise(done => { swarm.once('exit', done); swarm.kill(); }));
+  await swarm(t, relay, nodes);
   const inputs = Array.from({ length: tasks }, (_, at) => ({ stdin: Buffer.from(`input ${at}`) }));
   const { id } = await owner.submit(fnv(400), inputs, { name: 'words' });
   await until('the job is done', async () => (await owner.job(id)).state === 'done', 60_000);
