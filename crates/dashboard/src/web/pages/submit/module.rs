@@ -6,7 +6,7 @@ use crate::web::files::{drop_zone, read};
 use crate::web::net;
 use crate::web::parts::{choice, notice};
 use crate::words;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::join_all;
 use grid_protocol::{Digest, Files, Side, limits};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -151,8 +151,18 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
         });
         Ok::<_, String>(json!({"name": name, "input": digest.to_string()}))
     };
-    let tasks: Vec<Value> = stream::iter(tasks).map(put).buffered(AT_A_TIME).try_collect().await?;
-    job["tasks"] = tasks.into();
+    let mut described = Vec::with_capacity(tasks.len());
+    let mut tasks = tasks.into_iter();
+    loop {
+        let some: Vec<_> = tasks.by_ref().take(AT_A_TIME).map(put).collect();
+        if some.is_empty() {
+            break;
+        }
+        for task in join_all(some).await {
+            described.push(task?);
+        }
+    }
+    job["tasks"] = described.into();
     let answer = net::send("POST", "v1/jobs", key, Some(&job.to_string().into())).await?;
     let body = net::body(&answer).await?;
     Ok(net::read("v1/jobs", &body)?.text("id").to_owned())
