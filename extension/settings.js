@@ -75,7 +75,6 @@ export function settings(root, { ask, words, fixed = [], tellsPower = 'getBatter
   const $ = id => root.querySelector(`#${id}`);
   const format = formats(words);
   fill(root, words);
-  say($('mains_hint'), words(tellsPower ? 'mains_hint' : 'mains_unknown'));
   $('mains').disabled = !tellsPower;
   for (const name of fixed) $(name)?.closest('label, fieldset').remove();
   for (let day = 0; day < 7; day += 1) {
@@ -115,6 +114,8 @@ export function settings(root, { ask, words, fixed = [], tellsPower = 'getBatter
       });
     }
     $('mains').checked = !settings.on_battery;
+    const pauses = settings.on_battery ? '' : words('mains_hint');
+    say($('mains_hint'), tellsPower ? pauses : words('mains_unknown'));
     for (const id of CHECKS) $(id).checked = settings[id];
     renderHours(settings.hours);
     unlessEdited($('models_mib'), input => (input.value = settings.models_mib));

@@ -28,6 +28,7 @@ try {
       const { state, running } = await browser.view();
       return on ? running[0]?.fuel > 0 : state === 'off';
     }, WAIT);
+    await browser.closePopup(); // It asks twice a second while it is open.
   };
   for (let round = 0; round < rounds; round += 1) {
     const found = {};

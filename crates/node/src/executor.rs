@@ -69,7 +69,7 @@ impl Node {
             self.executor.state = State::Starting { until: now + START };
             out.push(Action::StartExecutor);
         }
-        let in_use = self.idle == Some(IdleState::Locked);
+        let in_use = self.idle == Some(IdleState::Active);
         let pace = if allowed { self.settings.share(in_use) } else { Share::NONE };
         // A run that outlived the driver must pause though nothing was started.
         let runs =
