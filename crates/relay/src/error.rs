@@ -16,6 +16,9 @@ use std::sync::Arc;
 pub(crate) enum Code {
     BadRequest,
     Unauthorized,
+    Clock,
+    Replayed,
+    RateLimited,
     BudgetTooSmall,
     NotFound,
     MethodNotAllowed,
@@ -38,6 +41,9 @@ impl Code {
         match self {
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Clock => (StatusCode::UNAUTHORIZED, "clock"),
+            Self::Replayed => (StatusCode::CONFLICT, "replayed"),
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::BudgetTooSmall => (StatusCode::PAYMENT_REQUIRED, "budget_too_small"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),

@@ -28,6 +28,7 @@ mod network;
 mod openai;
 mod operator;
 mod outbox;
+mod people;
 mod receipt;
 mod recover;
 mod referee;
@@ -47,6 +48,9 @@ pub use log::{LogError, WitnessAddress, WitnessAddressError};
 pub use native::Native;
 pub use operator::{
     OperatorError, add_model, add_owner, check_store, models, owners, remove_model, revoke_owner,
+};
+pub use people::{
+    REWARDS_FILE, Rewards, campaigns, close_campaign, open_campaign, rewards, suspects,
 };
 pub use server::{Relay, RelayError, RelayHandle};
 pub use trust::{TrustConfig, TrustOptions};

@@ -58,6 +58,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(public::metrics))
         .merge(crate::openai::router())
         .merge(crate::dashboard::router(&shared))
+        .merge(crate::people::router())
         .merge(crate::log::router())
         .fallback(|| async { AppError::not_found() })
         .method_not_allowed_fallback(|| async {

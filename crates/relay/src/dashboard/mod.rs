@@ -10,11 +10,13 @@ use crate::error::{AppError, Code};
 use crate::state::{Shared, unix_ms};
 use axum::extract::{Query, State};
 use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use grid_protocol::live as wire;
 use history::{History, Span};
 use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -76,6 +78,24 @@ struct Asked {
     span: Span,
 }
 
+/// Whose leaders are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    #[default]
+    Nodes,
+    People,
+    Teams,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeadersOf {
+    span: String,
+    #[serde(default)]
+    of: Of,
+}
+
 fn span(uri: &Uri) -> Result<Span, AppError> {
     let Query(asked) = Query::<Asked>::try_from_uri(uri)
         .map_err(|_| Code::BadRequest.because("span is hour, day, week, month or all"))?;
@@ -93,17 +113,23 @@ async fn history_of(
     found.map(Json).ok_or_else(|| Code::BadRequest.because("span is hour, day or month"))
 }
 
-/// `GET /v1/leaders?span=day|week|all`
-async fn leaders(
-    State(dashboard): State<Arc<Dashboard>>,
-    uri: Uri,
-) -> Result<Json<wire::Leaders>, AppError> {
-    let span = span(&uri)?;
+/// `GET /v1/leaders?span=day|week|all&of=nodes|people|teams`
+async fn leaders(State(dashboard): State<Arc<Dashboard>>, uri: Uri) -> Result<Response, AppError> {
+    let Query(LeadersOf { of, span: name }) = Query::try_from_uri(&uri)
+        .map_err(|_| Code::BadRequest.because("of is nodes, people or teams"))?;
+    if of != Of::Nodes {
+        let found = crate::people::leaders(&dashboard.shared, &name, of == Of::Teams).await?;
+        return found.ok_or_else(|| Code::BadRequest.because("span is day, week or all"));
+    }
+    let span = Span::deserialize(StrDeserializer::<serde::de::value::Error>::new(&name))
+        .map_err(|_| Code::BadRequest.because("span is day, week or all"))?;
     if span == Span::All {
         let all = dashboard.shared.reads.run(crate::store::rows::points).await?;
-        return Ok(Json(history::ranked(0, true, all.nodes)));
+        return Ok(Json(history::ranked(0, true, all.nodes)).into_response());
     }
     dashboard.read_on().await?;
     let found = dashboard.history().leaders(span, unix_ms());
-    found.map(Json).ok_or_else(|| Code::BadRequest.because("span is day, week or all"))
+    found
+        .map(|leaders| Json(leaders).into_response())
+        .ok_or_else(|| Code::BadRequest.because("span is day, week or all"))
 }

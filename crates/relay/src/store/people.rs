@@ -311,6 +311,17 @@ pub(crate) fn team_of(db: &Connection, account: PublicKey) -> Result<Option<Team
     Ok(query.query_row([account.0], |row| row.get(0)).optional()?.map(TeamId))
 }
 
+/// Did a node come by a code, and the browser that it ran in last.
+pub(crate) fn came(
+    db: &Connection,
+    node: PublicKey,
+) -> Result<(bool, Option<BrowserId>), StoreError> {
+    let came = db.prepare_cached("SELECT 1 FROM invited WHERE node = ?1")?.exists([node.0])?;
+    let mut query = db.prepare_cached("SELECT browser FROM browsers WHERE node = ?1")?;
+    let browser = query.query_row([node.0], |row| row.get(0)).optional()?;
+    Ok((came, browser.map(BrowserId)))
+}
+
 /// What an account or a team is called.
 pub(crate) fn name_of(db: &Connection, of: &[u8]) -> Result<Option<Name>, StoreError> {
     let mut query = db.prepare_cached("SELECT name FROM names WHERE of = ?1")?;
