@@ -1,12 +1,4 @@
-// The offscreen document: starts the supervisor (Rust), builds the sandboxed
-// frame, watches the power supply.
-
-const load = async name => (await fetch(name)).arrayBuffer();
-const text = async name => (await fetch(name)).text();
-
-const wasm = load('grid_bg.wasm');
-const script = Promise.all([text('grid.js'), text('executor-worker.js')]);
-const battery = navigator.getBattery?.().catch(() => undefined);
+// The offscreen document: starts the supervisor (Rust), and watches the power supply.
 
 const office = start();
 
@@ -19,8 +11,8 @@ navigator.serviceWorker.onmessage = async ({ data: life, ports: [port] }) => {
 };
 
 async function start() {
-  const bytes = await wasm;
-  wasm_bindgen.initSync({ module: bytes });
+  const battery = navigator.getBattery?.().catch(() => undefined);
+  wasm_bindgen.initSync({ module: (await executor).wasm });
   const office = new wasm_bindgen.Office(buildFrame, wakeNode);
   const power = await battery;
   if (power) {
@@ -28,17 +20,6 @@ async function start() {
     power.onchargingchange();
   }
   return office;
-}
-
-function buildFrame(port) {
-  document.querySelector('iframe')?.remove();
-  const frame = document.createElement('iframe');
-  frame.onload = async () => {
-    const executor = { script: (await script).join('\n'), wasm: await wasm };
-    frame.contentWindow.postMessage(executor, '*', [port]);
-  };
-  frame.src = 'sandbox.html';
-  document.body.append(frame);
 }
 
 function wakeNode() {

@@ -1,29 +1,8 @@
-// The service worker: starts the node (Rust) and passes events in. Listeners
-// are added at once, so that an event that starts this script isn't lost.
-importScripts('grid.js');
+// Chrome's service worker: the node. The supervisor is in the offscreen document.
+importScripts('grid.js', 'background.js');
 
-const node = wasm_bindgen({ module_or_path: 'grid_bg.wasm' }).then(() => wasm_bindgen.startNode('grid-chrome', true));
-
-const IDLE_SECONDS = 60;
-chrome.idle.setDetectionInterval(IDLE_SECONDS);
-chrome.idle.onStateChanged.addListener(async state => (await node).idle(state));
-chrome.alarms.onAlarm.addListener(async () =>
-  (await node).wake(await chrome.offscreen.hasDocument()));
-chrome.runtime.onStartup.addListener(() => node); // Switched on before: goes on.
-
-// From the popup (`status`, `settings`, `acks`) and the offscreen document (`wake`).
-chrome.runtime.onMessage.addListener((message, sender, reply) => {
-  answer(message).then(reply, error => reply({ failed: String(error) }));
-  return true;
-});
-
-async function answer({ kind, settings }) {
-  const started = await node;
-  if (kind === 'acks') return started.acks();
-  if (kind === 'settings') await started.change(settings);
-  if (kind === 'empty') await started.emptyModels();
-  return kind === 'wake' ? {} : started.view();
-}
+const AGENT = 'grid-chrome';
+const MODULES = true;
 
 // A lock held for as long as this service worker lives: the offscreen document
 // waits for it, and so learns of its death.
@@ -37,9 +16,7 @@ const alive = new Promise(held => {
 
 // Below: what the node calls.
 
-const loadValue = async (area, key) => (await chrome.storage[area].get(key))[key];
-
-const storeValue = (area, key, value) => chrome.storage[area].set({ [key]: value });
+const officeIsOpen = () => chrome.offscreen.hasDocument();
 
 // One at a time: closing and opening must not overtake each other.
 let office = Promise.resolve();
@@ -70,15 +47,4 @@ function closeOffice() {
 function setAlarm(on) {
   if (on) chrome.alarms.create('wake', { periodInMinutes: 0.5 });
   else chrome.alarms.clear('wake');
-}
-
-async function deleteModels() {
-  const files = await navigator.storage.getDirectory();
-  await files.removeEntry('models', { recursive: true }).catch(error => {
-    if (error.name !== 'NotFoundError') throw error;
-  });
-}
-
-function idleState() {
-  return chrome.idle.queryState(IDLE_SECONDS);
 }

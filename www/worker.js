@@ -1,5 +1,5 @@
-// The worker that replays the log. Its name says which files the program is;
-// the program sees that it is not in a page, and does the rest.
-const [script, wasm] = self.name.split(' ');
-const { default: init } = await import(new URL(script, self.location));
-await init({ module_or_path: new URL(wasm, self.location) });
+// The worker that checks proofs and recomputes the log: crates/checker. What
+// comes before it says that it is ready would be lost.
+import init from './grid_checker.js';
+await init({ module_or_path: new URL('grid_checker_bg.wasm', self.location) });
+self.postMessage('"ready"');

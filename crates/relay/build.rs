@@ -1,4 +1,5 @@
-//! Carries the pages, where `cargo xtask dashboard` built them, into the relay.
+//! Carries the pages, where `cargo xtask dashboard` and `cargo xtask page`
+//! built them, into the relay.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -6,19 +7,22 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    // dist/dashboard at /, dist/node (a node in a page, and the widget) at /node/.
+    carry("dashboard", "/", "assets.rs")?;
+    carry("node", "/node/", "node.rs")
+}
+
+/// A list `FILES` of what a folder below dist holds, each with its path below
+/// `root` on the relay.
+fn carry(folder: &str, root: &str, list: &str) -> io::Result<()> {
     let variable = |name| env::var_os(name).map(PathBuf::from).ok_or(io::ErrorKind::NotFound);
-    let built = variable("CARGO_MANIFEST_DIR")?.join("../../dist/dashboard");
+    let built = variable("CARGO_MANIFEST_DIR")?.join("../../dist").join(folder);
     // Cargo would build a crate anew each time if what it watches weren't there.
     fs::create_dir_all(&built)?;
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", built.display());
     let mut names = Vec::new();
-    for entry in fs::read_dir(&built)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".br") && !name.ends_with(".gz") {
-            names.push(name);
-        }
-    }
+    list_files(&built, "", &mut names)?;
     names.sort();
     let mut code =
         String::from("/// The files, in order of their names.\nstatic FILES: &[File] = &[\n");
@@ -31,7 +35,7 @@ fn main() -> io::Result<()> {
         let mut hasher = DefaultHasher::new();
         hasher.write(&fs::read(&file)?);
         let etag = format!("\"{:016x}\"", hasher.finish());
-        let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
+        let path = format!("{root}{}", if name == "index.html" { "" } else { &name });
         let _ = writeln!(
             code,
             "    File {{ path: {path:?}, etag: {etag:?}, immutable: {}, bytes: {}, brotli: {}, gzip: {} }},",
@@ -42,7 +46,20 @@ fn main() -> io::Result<()> {
         );
     }
     code.push_str("];\n");
-    fs::write(variable("OUT_DIR")?.join("assets.rs"), code)
+    fs::write(variable("OUT_DIR")?.join(list), code)
+}
+
+fn list_files(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            list_files(&entry.path(), &format!("{name}/"), names)?;
+        } else if !name.ends_with(".br") && !name.ends_with(".gz") {
+            names.push(name);
+        }
+    }
+    Ok(())
 }
 
 fn bytes(path: &Path) -> String {

@@ -1,7 +1,9 @@
 //! The node, told things by a relay that it need not believe.
 
 use crate::{array, join, pieces, vectors};
-use grid_node::{Action, Config, Event, IdleState, Node, Power, RunReport, Settings};
+use grid_node::{
+    Action, Config, Event, Hours, IdleState, Membership, Node, Power, RunReport, Settings,
+};
 use grid_protocol::limits::{MAX_ADMITTED, MAX_INPUT, MAX_MESSAGE};
 use grid_protocol::{
     Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, LeaseToken, Runtime,
@@ -70,6 +72,10 @@ fn script() -> Vec<Vec<u8>> {
     [challenge, welcome, lease].map(|message| encode(&message)).into()
 }
 
+fn settings() -> Settings {
+    Settings { on: true, relay: ORIGIN.into(), ..Settings::default() }
+}
+
 fn module() -> Vec<u8> {
     b"\0asm module".to_vec()
 }
@@ -92,8 +98,7 @@ impl Bench {
         let mut bench = Self { node, now: 0, alarm: None };
         bench.tell(Event::Idle(IdleState::Idle));
         bench.tell(Event::Power(Power { mains: Some(true) }));
-        let settings = Settings { on: true, relay: ORIGIN.into(), ..Settings::default() };
-        bench.tell(Event::Settings(settings));
+        bench.tell(Event::Settings(settings()));
         bench.tell(Event::ExecutorReady { holding: Vec::new() });
         bench.tell(Event::Opened);
         bench
@@ -108,7 +113,7 @@ impl Bench {
             let check = Digest::ZERO;
             RunReport { reason: ExitReason::Exit, exit_code: 0, output, check, fuel, hint: None }
         };
-        let event = match what % 19 {
+        let event = match what % 22 {
             0 => {
                 Event::Fetched { lease: LEASE, digest: Digest::of(&module()), result: Ok(module()) }
             }
@@ -139,6 +144,15 @@ impl Bench {
             15 => Event::Loading { lease: LEASE, model: "m".into(), bytes: 5, total: 4 },
             16 => Event::Text { lease: LEASE, offset: 9, text: "more".into(), pieces: 1 },
             17 => Event::Models(vec![Digest::of(&module())]),
+            18 => Event::Zone(i32::from(what) * 60),
+            19 => Event::Membership(Membership {
+                invitation: Some(format!("code {what}")),
+                ..Membership::default()
+            }),
+            20 => {
+                let hours = Hours { from: 60, to: 120, days: what };
+                Event::Settings(Settings { hours: Some(hours), ..settings() })
+            }
             _ => {
                 self.now += 1 << (what >> 4);
                 Event::Wake
@@ -166,7 +180,7 @@ impl Bench {
                     assert_eq!(Digest::of(&module), spec.module, "runs another module");
                     assert_eq!(Digest::of(&input), spec.input, "runs with another input");
                 }
-                Action::Pace(share) => assert!(share <= 100),
+                Action::Pace(share) => assert!(share.cpu <= 100 && share.gpu <= 100),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ import { Firefox } from './lib/firefox.mjs';
 import { Relay } from './lib/relay.mjs';
 import { removed, within } from './lib/wait.mjs';
 
-const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'lifetime', 'infer', 'pages'];
+const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'pace', 'recovery', 'popup', 'options', 'account', 'welcome', 'words', 'manners', 'lifetime', 'infer', 'firefox-full', 'android', 'packages', 'pages', 'looks', 'tab', 'widget', 'hosts'];
 const LIMIT = 180_000;
 const given = options();
 
@@ -24,14 +24,14 @@ class Test {
     return relay;
   }
 
-  async browser(extension = given.ext) {
-    const browser = await Browser.start(extension);
+  async browser(extension = given.ext, flags = []) {
+    const browser = await Browser.start(extension, flags);
     this.after(() => browser.stop());
     return browser;
   }
 
-  async firefox() {
-    const browser = await Firefox.start(given.firefox);
+  async firefox(extension = given.firefox) {
+    const browser = await Firefox.start(extension);
     this.after(() => browser.stop());
     return browser;
   }

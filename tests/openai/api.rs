@@ -4,7 +4,7 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{Fixture, error_of, model_file};
+use common::{Fixture, error_of, fits_stream, model_file};
 use grid_infer::file::Header;
 use grid_protocol::api::{JobState, ResultStanding, TaskResult};
 use grid_protocol::infer::Work;
@@ -160,6 +160,7 @@ async fn a_stream_gives_text_before_the_result() -> Result<()> {
     while let Some(chunk) = response.chunk().await? {
         text.push_str(std::str::from_utf8(&chunk)?);
     }
+    fits_stream("/v1/chat/completions", &text)?;
     let events = events(&text);
     assert_eq!(events.last(), Some(&"[DONE]"));
     let events: Vec<Value> = events[..events.len() - 1]
@@ -215,6 +216,7 @@ async fn text_that_was_not_signed_ends_a_stream_with_an_error() -> Result<()> {
     node.send_result(&body, &output).await?;
     text.push_str(&response.text().await?);
     assert!(text.contains("text_replaced"), "{text}");
+    fits_stream("/v1/chat/completions", &text)?;
     Ok(())
 }
 

@@ -6,13 +6,16 @@ use grid_infer::file::{BLOCK, Family, Format, Header, Number, Parameters, Span, 
 use grid_protocol::infer::Work;
 use grid_protocol::{Digest, ExitReason};
 use grid_relay::{Config, Inference, InferenceError, InferenceTask, Inferred, Relay, RelayHandle};
+use grid_testing::document::{Answer, Document};
 use grid_testing::{InferNode, InferNodeSetup, MadeUp};
 use grid_tests::{BUDGET, key};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_tungstenite::tungstenite::http;
 
 /// Computes what [`MadeUp`] says, and reads all of the model for it.
 #[derive(Debug, Default)]
@@ -116,8 +119,13 @@ impl Fixture {
     }
 
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> Result<Response> {
-        let request = self.http.request(method, format!("{}{path}", self.origin));
-        Ok(request.bearer_auth(&self.key).body(body.to_string()).send().await?)
+        let request = self.http.request(method.clone(), format!("{}{path}", self.origin));
+        let request = request.bearer_auth(&self.key).body(body.to_string());
+        let response = fitting(&method, path, request.send().await?).await?;
+        if response.status().is_success() {
+            DOCUMENT.check_request(&method, path, body.to_string().as_bytes())?;
+        }
+        Ok(response)
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Response> {
@@ -125,7 +133,8 @@ impl Fixture {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Response> {
-        Ok(self.http.get(format!("{}{path}", self.origin)).bearer_auth(&self.key).send().await?)
+        let request = self.http.get(format!("{}{path}", self.origin)).bearer_auth(&self.key);
+        fitting(&Method::GET, path, request.send().await?).await
     }
 
     /// The error that a request comes to: its status, code and parameter.
@@ -133,6 +142,35 @@ impl Fixture {
         let response = self.post(path, body).await?;
         error_of(response).await
     }
+}
+
+/// What the relay says of itself: every answer must fit it.
+static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
+    Document::new(grid_relay::openapi()).expect("the relay's own document can be read")
+});
+
+/// The same answer, once it was held against the document. Streams are read
+/// first: [`fits_stream`].
+async fn fitting(method: &Method, path: &str, response: Response) -> Result<Response> {
+    if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+        return Ok(response);
+    }
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await?;
+    let answer = Answer { status: status.as_u16(), headers: &headers, body: &body };
+    DOCUMENT.check_answer(method, path, answer)?;
+    let mut same = http::Response::new(body);
+    *same.status_mut() = status;
+    *same.headers_mut() = headers;
+    Ok(same.into())
+}
+
+/// Holds the events of a stream against the document.
+pub(crate) fn fits_stream(path: &str, text: &str) -> Result<()> {
+    let kind = http::HeaderValue::from_static("text/event-stream");
+    let headers = [(CONTENT_TYPE, kind)].into_iter().collect();
+    let answer = Answer { status: 200, headers: &headers, body: text.as_bytes() };
+    DOCUMENT.check_answer(&Method::POST, path, answer)
 }
 
 /// An error of the one shape.

@@ -6,6 +6,7 @@
 //! [`Supervisor`](crate::supervisor::Supervisor) that holds it does.
 
 use crate::messages::{FromInference, FromSupervisor, Inference, Model, ToInference};
+use grid_node::Share;
 use grid_protocol::{GiveBackReason, LeaseId};
 
 /// A worker that isn't there after so long never will be.
@@ -59,7 +60,7 @@ enum Run {
 #[derive(Debug)]
 pub struct Desk {
     worker: Option<Worker>,
-    share: u8,
+    share: Share,
     /// Whether the node hears.
     connected: bool,
     /// In order of arrival.
@@ -74,7 +75,7 @@ impl Default for Desk {
     fn default() -> Self {
         Self {
             worker: None,
-            share: 100,
+            share: Share { cpu: 100, gpu: 100 },
             connected: false,
             runs: Vec::new(),
             models: None,
@@ -134,8 +135,8 @@ impl Desk {
         }
     }
 
-    /// The share changed; 0 pauses.
-    pub fn pace(&mut self, share: u8, now: f64) {
+    /// The shares changed; one of no core pauses.
+    pub fn pace(&mut self, share: Share, now: f64) {
         if share == self.share {
             return;
         }
@@ -143,8 +144,8 @@ impl Desk {
         if let Some(worker) = self.worker.as_mut().filter(|worker| worker.ready) {
             worker.heard = now;
             worker.paused = false;
-            worker.told = (share == 0 && worker.busy.is_some()).then_some(now);
-            self.effects.push(DeskEffect::Tell(ToInference::Pace(share)));
+            worker.told = (share.cpu == 0 && worker.busy.is_some()).then_some(now);
+            self.effects.push(DeskEffect::Tell(ToInference::Pace(share.cpu, share.gpu)));
         }
     }
 
@@ -155,12 +156,13 @@ impl Desk {
         match message {
             FromInference::Ready => {
                 if !std::mem::replace(&mut worker.ready, true) {
-                    self.effects.push(DeskEffect::Tell(ToInference::Pace(self.share)));
+                    let Share { cpu, gpu } = self.share;
+                    self.effects.push(DeskEffect::Tell(ToInference::Pace(cpu, gpu)));
                     self.settle(now);
                 }
             }
             FromInference::Alive => {
-                worker.paused = self.share == 0;
+                worker.paused = self.share.cpu == 0;
                 let stopping =
                     worker.busy.is_some_and(|lease| !self.runs.iter().any(|(l, _)| *l == lease));
                 if worker.paused && !stopping {
@@ -297,7 +299,7 @@ impl Desk {
             worker.busy = Some(*lease);
             worker.heard = now;
             worker.paused = false;
-            worker.told = (self.share == 0).then_some(now);
+            worker.told = (self.share.cpu == 0).then_some(now);
             self.effects.push(DeskEffect::Tell(ToInference::Run(*lease, job)));
         }
     }

@@ -28,8 +28,10 @@ fn working() -> Desk {
     desk.run(A, job(), 0.0);
     assert_eq!(desk.effects(), [DeskEffect::Start]);
     desk.worker(FromInference::Ready, 0.0);
-    let begun =
-        [DeskEffect::Tell(ToInference::Pace(100)), DeskEffect::Tell(ToInference::Run(A, job()))];
+    let begun = [
+        DeskEffect::Tell(ToInference::Pace(100, 100)),
+        DeskEffect::Tell(ToInference::Run(A, job())),
+    ];
     assert_eq!(desk.effects(), begun);
     desk
 }
@@ -88,7 +90,7 @@ fn a_worker_that_does_not_obey_is_ended() {
     assert_eq!(desk.effects(), [DeskEffect::End, DeskEffect::Start], "a new one for what waits");
 
     let mut desk = working();
-    desk.pace(0, 0.0);
+    desk.pace(Share::NONE, 0.0);
     desk.effects();
     desk.tick(OBEY_MS + 1.0);
     assert_eq!(ends(&mut desk), [failed(A, GiveBackReason::Lost)]);
@@ -97,12 +99,12 @@ fn a_worker_that_does_not_obey_is_ended() {
 #[test]
 fn a_paused_worker_may_be_silent_and_a_working_one_not() {
     let mut desk = working();
-    desk.pace(0, 0.0);
-    assert_eq!(desk.effects(), [DeskEffect::Tell(ToInference::Pace(0))]);
+    desk.pace(Share::NONE, 0.0);
+    assert_eq!(desk.effects(), [DeskEffect::Tell(ToInference::Pace(0, 0))]);
     desk.worker(FromInference::Alive, 1.0);
     desk.tick(SILENT_MS * 10.0);
     assert_eq!(desk.effects(), []);
-    desk.pace(50, SILENT_MS * 10.0);
+    desk.pace(Share { cpu: 50, gpu: 20 }, SILENT_MS * 10.0);
     desk.effects();
     desk.tick(SILENT_MS * 11.0);
     assert_eq!(desk.effects(), []);

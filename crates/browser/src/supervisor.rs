@@ -8,6 +8,7 @@ use crate::desk::{Desk, DeskEffect};
 use crate::messages::{
     FromInference, FromSupervisor, FromWorker, Job, ToInference, ToSupervisor, ToWorker,
 };
+use grid_node::Share;
 use grid_protocol::{GiveBackReason, LeaseId};
 
 /// A worker of the frame; never used for two runs.
@@ -214,9 +215,9 @@ impl Supervisor {
                 self.fill_spare(now);
             }
             ToSupervisor::Infer(lease, job) => self.desk.run(lease, job, now),
-            ToSupervisor::Pace(share) => {
-                self.pace(share, now);
-                self.desk.pace(share, now);
+            ToSupervisor::Pace(cpu, gpu) => {
+                self.pace(cpu, now);
+                self.desk.pace(Share { cpu, gpu }, now);
             }
             ToSupervisor::Seen(lease) => {
                 self.desk.seen(lease);

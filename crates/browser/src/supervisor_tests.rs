@@ -136,7 +136,7 @@ fn a_worker_that_does_not_pause_is_killed() {
     s.node(ToSupervisor::Run(A, job()), 0.0);
     s.worker(2, FromWorker::Ready, 0.0);
     s.effects();
-    s.node(ToSupervisor::Pace(0), 1.0);
+    s.node(ToSupervisor::Pace(0, 0), 1.0);
     assert_eq!(s.effects(), [Effect::Worker(1, ToWorker::Pace(0))]);
     s.tick(PAUSE_MS + 2.0);
     assert!(failed(&s.effects()));
@@ -144,12 +144,12 @@ fn a_worker_that_does_not_pause_is_killed() {
     let mut s = ready();
     s.node(ToSupervisor::Run(A, job()), 0.0);
     s.worker(2, FromWorker::Ready, 0.0);
-    s.node(ToSupervisor::Pace(0), 1.0);
+    s.node(ToSupervisor::Pace(0, 0), 1.0);
     s.worker(1, FromWorker::Progress(5), 2.0);
     s.worker(2, FromWorker::Ready, 2.0);
     s.tick(100.0 * SILENT_MS);
     assert!(!failed(&s.effects()), "it may be silent for as long as it is paused");
-    s.node(ToSupervisor::Pace(50), 100.0 * SILENT_MS);
+    s.node(ToSupervisor::Pace(50, 50), 100.0 * SILENT_MS);
     s.tick(101.0 * SILENT_MS + 1.0);
     assert!(failed(&s.effects()));
 }

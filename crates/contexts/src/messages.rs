@@ -15,9 +15,10 @@ pub enum ToSupervisor {
     /// Stop a run, or forget a finished one.
     #[n(1)]
     Drop(#[n(0)] LeaseId),
-    /// Share of one core that runs may use, in percent; 0 pauses.
+    /// Shares that runs may use, in percent: of one core, where 0 pauses, and
+    /// of the GPU.
     #[n(2)]
-    Pace(#[n(0)] u8),
+    Pace(#[n(0)] u8, #[n(1)] u8),
     /// The end of this run has arrived.
     #[n(3)]
     Seen(#[n(0)] LeaseId),
@@ -103,9 +104,10 @@ pub enum ToInference {
     /// Give up the run of this lease. Answered as if it had failed.
     #[n(1)]
     Stop(#[n(0)] LeaseId),
-    /// The share changed. Answered with [`FromInference::Alive`].
+    /// The shares changed: of one core, of the GPU. Answered with
+    /// [`FromInference::Alive`].
     #[n(2)]
-    Pace(#[n(0)] u8),
+    Pace(#[n(0)] u8, #[n(1)] u8),
 }
 
 /// From the worker that infers to the supervisor.

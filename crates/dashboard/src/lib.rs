@@ -1,18 +1,15 @@
 //! The relay's pages, as an application in the visitor's browser: live
-//! figures, standings, and what makes a relay checkable by anyone, proofs and
-//! the whole log, verified here with the code of `grid verify` and
-//! `grid audit`.
+//! figures, standings, jobs, accounts, the operator's view. What is checked is
+//! checked in a worker, by crate `checker`, a program of its own: nobody
+//! downloads it who doesn't check.
 //!
-//! Everything that decides is pure and runs anywhere: [`replay`] recomputes a
-//! log, [`prove`] makes a proof from tiles, [`route`] and [`words`] say where
-//! the visitor is and what is shown. `web` draws it, fetches for it, and
-//! exists for wasm only. The same program runs in the page and in the worker
-//! that replays the log, so that the page stays responsive.
+//! [`route`], [`json`], [`words`] and [`mod@zip`] say where the visitor is, what is
+//! shown and what is kept, and run anywhere; `web` draws it, fetches for it, and exists for wasm only.
 
-pub mod prove;
-pub mod replay;
+pub mod json;
 pub mod route;
 pub mod words;
+pub mod zip;
 
 #[cfg(target_arch = "wasm32")]
 #[allow(unreachable_pub, reason = "Leptos makes the properties of every component public")]

@@ -4,6 +4,9 @@
 use grid_protocol::{JobId, PublicKey};
 use std::fmt;
 
+/// Entries that a log can hold, as crate `log` has it.
+const MAX_ENTRY: u64 = 1 << 53;
+
 /// A page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -19,6 +22,10 @@ pub enum Route {
     Node(PublicKey),
     /// An owner's job.
     Job(Option<JobId>),
+    /// Something to compute.
+    Submit,
+    /// What the operator sees.
+    Operate,
     /// No page of ours.
     Unknown,
 }
@@ -37,6 +44,8 @@ impl Route {
             ("check", Some(seq)) => entry(seq).map(|seq| Self::Check(Some(seq))),
             ("audit", None) => Some(Self::Audit),
             ("node", Some(key)) => key.parse().ok().map(Self::Node),
+            ("submit", None) => Some(Self::Submit),
+            ("operate", None) => Some(Self::Operate),
             ("job", None) => Some(Self::Job(None)),
             ("job", Some(id)) => id.parse().ok().map(|id| Self::Job(Some(id))),
             _ => None,
@@ -61,6 +70,8 @@ impl Route {
             Self::Audit => "Recompute",
             Self::Node(_) => "Node",
             Self::Job(_) => "Job",
+            Self::Submit => "Submit",
+            Self::Operate => "Operate",
             Self::Unknown => "Not found",
         }
     }
@@ -68,7 +79,7 @@ impl Route {
 
 /// Entries are numbered from 1.
 fn entry(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|seq| (1..=grid_log::MAX_SIZE).contains(seq))
+    text.parse().ok().filter(|seq| (1..=MAX_ENTRY).contains(seq))
 }
 
 impl fmt::Display for Route {
@@ -81,6 +92,8 @@ impl fmt::Display for Route {
             Self::Check(Some(seq)) => write!(f, "#/check/{seq}"),
             Self::Audit => write!(f, "#/audit"),
             Self::Node(key) => write!(f, "#/node/{key}"),
+            Self::Submit => write!(f, "#/submit"),
+            Self::Operate => write!(f, "#/operate"),
             Self::Job(None) => write!(f, "#/job"),
             Self::Job(Some(id)) => write!(f, "#/job/{id}"),
         }
@@ -101,6 +114,8 @@ mod tests {
             Route::Check(Some(12)),
             Route::Audit,
             Route::Node(key),
+            Route::Submit,
+            Route::Operate,
             Route::Job(None),
             Route::Job(Some(job)),
         ] {

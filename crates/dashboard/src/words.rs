@@ -45,6 +45,35 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!("{}%", decimal(tenths as u64, 1))
 }
 
+/// Bytes, in binary units.
+pub fn bytes(number: u64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let unit = (number.max(1).ilog2() / 10) as usize;
+    match unit {
+        0 => format!("{number} bytes"),
+        unit => {
+            let tenths = u128::from(number) * 10 / (1 << (10 * unit));
+            format!("{} {}", self::tenths(tenths as u64), units[unit])
+        }
+    }
+}
+
+/// A time in its largest two units: "3 h 20 min".
+pub fn duration(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, 0) => format!("{} s", ms / 1_000),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{} d {hours} h", count(days)),
+    }
+}
+
+/// A number of thousandths, with one digit after the point.
+pub fn thousandths(number: u64) -> String {
+    tenths(number / 100)
+}
+
 /// A number of 10^-digits, without zeros at its end. Whole numbers are all
 /// that is formatted: printing floats takes as much code as a page.
 fn decimal(number: u64, digits: usize) -> String {
@@ -85,6 +114,16 @@ mod tests {
         check(percent(99_999, 100_000), "99.9%");
         check(percent(1, 8), "12.5%");
         check(percent(0, 0), "0%");
+        check(bytes(0), "0 bytes");
+        check(bytes(1_023), "1023 bytes");
+        check(bytes(1_536), "1.5 KiB");
+        check(bytes(5 << 30), "5 GiB");
+        check(bytes(u64::MAX), "15.9 EiB");
+        check(duration(59_999), "59 s");
+        check(duration(60_000), "1 min");
+        check(duration(12_000_000), "3 h 20 min");
+        check(duration(180_000_000), "2 d 2 h");
+        check(thousandths(1_250), "1.2");
         check(short("0123456789abcdef"), "0123456789ab");
     }
 }

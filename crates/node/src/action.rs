@@ -1,6 +1,7 @@
 //! What a node asks of whoever drives it.
 
-use grid_protocol::{Digest, LeaseId, LeaseToken, Spec};
+use crate::Share;
+use grid_protocol::{Ack, Digest, LeaseId, LeaseToken, PublicKey, Runtime, Signature, Spec};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -24,7 +25,32 @@ pub struct SavedLease {
     /// Its spec.
     pub spec: Spec,
     /// The relay that granted it.
-    pub relay: grid_protocol::PublicKey,
+    pub relay: PublicKey,
+}
+
+/// A receipt that the relay acknowledged, and what it was for: enough to prove
+/// that the log must hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipted {
+    /// What ran it.
+    pub runtime: Runtime,
+    /// Digest of the module or model.
+    pub module: Digest,
+    /// Name of the model; empty for modules, and for a run that outlived the
+    /// driver.
+    pub model: String,
+    /// Fuel that the receipt names.
+    pub fuel: u64,
+    /// [`grid_protocol::ReceiptBody::encode`].
+    pub receipt: Vec<u8>,
+    /// The node's signature over it.
+    pub signature: Signature,
+    /// The relay's key.
+    pub relay: PublicKey,
+    /// What the relay promised.
+    pub ack: Ack,
+    /// The relay's signature over it, checked.
+    pub ack_signature: Signature,
 }
 
 /// What a node asks for. Actions are carried out in order.
@@ -96,9 +122,11 @@ pub enum Action {
     /// Stop a run, or forget a finished one; the executor needs not keep
     /// anything of it. No event follows.
     Drop(LeaseId),
-    /// From now, runs may use this share of one core, in percent; 0 pauses.
-    Pace(u8),
+    /// From now, runs may use these shares; a share of no core pauses them.
+    Pace(Share),
 
+    /// Keep this: it is the owner's proof.
+    Keep(Box<Receipted>),
     /// Keep exactly these leases in session storage, in place of what was kept.
     Save(Vec<SavedLease>),
     /// Send [`crate::Event::Wake`] at this time; replaces the time asked for

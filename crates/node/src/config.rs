@@ -1,6 +1,6 @@
 //! What a node is made with.
 
-use grid_protocol::{Delegation, Package, PublicKey, Signature, SignatureError, limits};
+use grid_protocol::{Package, PublicKey, Signature, SignatureError, limits};
 
 /// Decides on a relay's signature over an acknowledgement.
 pub type VerifyAck = fn(&PublicKey, &[u8], &Signature) -> Result<(), SignatureError>;
@@ -19,15 +19,14 @@ pub struct Config {
     pub arithmetics: Vec<u16>,
     /// Leases held at a time, 1 to [`limits::MAX_SLOTS`].
     pub slots: u8,
-    /// The account that the node belongs to, if any.
-    pub delegation: Option<Delegation>,
     /// Where the jitter of waits comes from: random, so that nodes which lost
     /// the same relay don't come back together.
     pub jitter_seed: u64,
     /// Bytes of modules kept for the next lease that needs them.
     pub cache_bytes: usize,
-    /// Whether to ask for [`crate::Action::Save`]. A driver that has nowhere to
-    /// save leases (they end with its process) says no.
+    /// Whether to ask for [`crate::Action::Save`] and [`crate::Action::Keep`]. A
+    /// driver that has nowhere to save them (its leases end with its process)
+    /// says no.
     pub saves: bool,
     /// Checks acknowledgements: [`PublicKey::verify`] unless the driver has a
     /// faster library.
@@ -42,7 +41,6 @@ impl Default for Config {
             admissions: vec![2],
             arithmetics: vec![],
             slots: 1,
-            delegation: None,
             jitter_seed: 0,
             cache_bytes: limits::MAX_ADMITTED,
             saves: true,

@@ -1,7 +1,7 @@
 //! What happens to a node.
 
 use crate::Settings;
-use grid_protocol::{Digest, ExitReason, GiveBackReason, LeaseId};
+use grid_protocol::{BrowserId, Delegation, Digest, ExitReason, GiveBackReason, LeaseId};
 use serde::{Deserialize, Serialize};
 
 /// What the browser says of the person at the device (`chrome.idle`).
@@ -21,6 +21,17 @@ pub enum IdleState {
 pub struct Power {
     /// On mains (or charging)?
     pub mains: Option<bool>,
+}
+
+/// Who a node belongs to, as it says when it joins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The account that the node belongs to, if any.
+    pub delegation: Option<Delegation>,
+    /// The code of the invitation by which it came, if any.
+    pub invitation: Option<String>,
+    /// The browser that it lives in, where that is known across sites.
+    pub browser: Option<BrowserId>,
 }
 
 /// How a run in the executor ended.
@@ -49,6 +60,10 @@ pub enum Event {
     Idle(IdleState),
     /// Mains or battery.
     Power(Power),
+    /// Local time is so many minutes ahead of UTC.
+    Zone(i32),
+    /// Who the node belongs to. Joins anew where that has changed.
+    Membership(Membership),
 
     /// The socket asked for by [`crate::Action::Connect`] is open.
     Opened,

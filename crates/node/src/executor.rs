@@ -3,7 +3,7 @@
 use crate::backoff::Backoff;
 use crate::lease::Stage;
 use crate::policy::Permission;
-use crate::{Action, Node};
+use crate::{Action, IdleState, Node, Share};
 use grid_protocol::{GiveBackReason, LeaseId};
 
 /// How long an executor may take to start, in milliseconds.
@@ -69,9 +69,11 @@ impl Node {
             self.executor.state = State::Starting { until: now + START };
             out.push(Action::StartExecutor);
         }
-        let pace = if allowed { self.settings.share.clamp(1, 100) } else { 0 };
+        let in_use = self.idle == Some(IdleState::Active);
+        let pace = if allowed { self.settings.share(in_use) } else { Share::NONE };
         // A run that outlived the driver must pause though nothing was started.
-        let runs = pace == 0 && !self.leases.is_empty() && self.permission != Permission::Off;
+        let runs =
+            pace == Share::NONE && !self.leases.is_empty() && self.permission != Permission::Off;
         if (self.executor.is_ready() || runs) && self.paced != Some(pace) {
             self.paced = Some(pace);
             out.push(Action::Pace(pace));

@@ -91,7 +91,8 @@ impl Node {
         if inferring.passed == 0 && inferring.waiting.is_empty() {
             inferring.passed = offset;
         }
-        let follows = u64::from(inferring.passed) + inferring.waiting.len() as u64 == offset.into();
+        let follows =
+            u64::from(inferring.passed) + inferring.waiting.len() as u64 == u64::from(offset);
         if follows && inferring.waiting.len() + text.len() <= WAITING {
             inferring.waiting.push_str(text);
         }

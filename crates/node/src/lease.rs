@@ -2,7 +2,9 @@
 
 use crate::SavedLease;
 use crate::infer::Inferring;
-use grid_protocol::{Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Runtime, Spec};
+use grid_protocol::{
+    Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Runtime, Signature, Spec,
+};
 use std::sync::Arc;
 
 /// A lease in the node's hands.
@@ -41,8 +43,10 @@ pub(crate) enum Stage {
 /// A signed result.
 #[derive(Debug)]
 pub(crate) struct Signed {
-    /// Digest of the receipt's body.
-    pub(crate) receipt: Digest,
+    /// The receipt's body.
+    pub(crate) receipt: Vec<u8>,
+    /// The node's signature over it.
+    pub(crate) signature: Signature,
     /// Fuel that the receipt names.
     pub(crate) fuel: u64,
     /// The encoded `Result` message.

@@ -2,7 +2,7 @@
 
 use crate::lease::Stage;
 use crate::policy::Permission;
-use crate::{Action, Node, Why};
+use crate::{Action, Membership, Node, Why};
 use grid_protocol::{
     FromNode, HeldLease, Join, LeaseId, PublicKey, RefuseCode, ToNode, VERSIONS, decode, encode,
     join_bytes,
@@ -19,6 +19,8 @@ const KEEP_ALIVE: u64 = 20_000;
 const FASTEST_HEARTBEAT: u64 = 1_000;
 /// Wait after a refusal that the next minutes won't change.
 const REFUSED: u64 = 300_000;
+/// Wait while another node of the same browser works.
+const ELSEWHERE: u64 = 30_000;
 /// Most bytes of a relay's words that are kept.
 const WORDS: usize = 500;
 
@@ -74,6 +76,17 @@ impl Node {
         {
             out.push(Action::Connect(address.socket_url()));
             self.link = Link::Opening { until: now + JOIN };
+        }
+    }
+
+    /// Joins anew where the relay was told something else, or is about to be.
+    pub(crate) fn on_membership(&mut self, membership: Membership, out: &mut Vec<Action>) {
+        if self.membership == membership {
+            return;
+        }
+        self.membership = membership;
+        if let Link::Joining { .. } | Link::Joined { .. } = self.link {
+            self.disconnect(out);
         }
     }
 
@@ -202,6 +215,10 @@ impl Node {
             Some(RefuseCode::Closing | RefuseCode::Timeout) => {
                 self.lose(now, Why::Unreachable, words, out);
             }
+            Some(RefuseCode::Browser) => {
+                self.shun(now, Why::Elsewhere, words, ELSEWHERE, out);
+                self.error = None;
+            }
             Some(RefuseCode::Full) => self.lose(now, Why::Refused, words, out),
             _ => self.shun(now, Why::Refused, words, REFUSED, out),
         }
@@ -233,13 +250,13 @@ impl Node {
         let join = Join {
             node,
             signature: self.key.sign(&join_bytes(&relay, origin, nonce, &node)),
-            delegation: self.config.delegation.clone(),
+            delegation: self.membership.delegation.clone(),
             package: self.config.package,
             admissions: self.config.admissions.clone(),
             holding: self.leases.keys().copied().chain(owed).collect(),
             inference: self.inference(),
-            invitation: None,
-            browser: None,
+            invitation: self.membership.invitation.clone(),
+            browser: self.membership.browser,
         };
         self.told = self.inference();
         out.push(Action::Send(encode(&FromNode::Join(join))));

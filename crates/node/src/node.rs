@@ -8,7 +8,8 @@ use crate::lease::{Lease, Owed};
 use crate::link::Link;
 use crate::policy::Permission;
 use crate::{
-    Action, Config, Event, IdleState, Power, Running, SavedLease, Settings, State, Status, Why,
+    Action, Config, Event, IdleState, Membership, Power, Running, SavedLease, Settings, Share,
+    State, Status, Why,
 };
 use grid_protocol::{Digest, Inference, LeaseId, SigningKey, limits};
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub struct Node {
     pub(crate) address: Option<Address>,
     pub(crate) idle: Option<IdleState>,
     pub(crate) power: Power,
+    /// Minutes that local time is ahead of UTC.
+    pub(crate) zone: i32,
+    pub(crate) membership: Membership,
     pub(crate) permission: Permission,
 
     pub(crate) link: Link,
@@ -40,7 +44,7 @@ pub struct Node {
 
     pub(crate) executor: Executor,
     /// The pace that the executor was told last.
-    pub(crate) paced: Option<u8>,
+    pub(crate) paced: Option<Share>,
 
     pub(crate) leases: BTreeMap<LeaseId, Lease>,
     /// Given back while no relay listened; told after the next join.
@@ -82,6 +86,8 @@ impl Node {
             settings,
             idle: None,
             power: Power { mains: None },
+            zone: 0,
+            membership: Membership::default(),
             permission: Permission::Off,
             link: Link::Down { retry_at: 0 },
             backoff: Backoff::new(2_000, 60_000, config.jitter_seed),
@@ -124,6 +130,8 @@ impl Node {
             Event::Settings(settings) => self.on_settings(settings, out),
             Event::Idle(idle) => self.idle = Some(idle),
             Event::Power(power) => self.power = power,
+            Event::Zone(zone) => self.zone = zone,
+            Event::Membership(membership) => self.on_membership(membership, out),
             Event::Opened => self.on_opened(now, out),
             Event::Message(bytes) => self.on_message(now, &bytes, out),
             Event::Closed => self.on_closed(now),
@@ -169,6 +177,7 @@ impl Node {
     fn settle_alarm(&mut self, now: u64, out: &mut Vec<Action>) {
         let needs = [
             self.permission.need(),
+            self.rules_change().map(|at| at + self.behind),
             self.link_need(),
             self.address.as_ref().and_then(|_| self.executor.need(self.permission)),
             self.uploads_need(),
@@ -185,10 +194,12 @@ impl Node {
     /// What the node says of itself.
     pub fn status(&self) -> Status {
         let (state, why) = self.state();
+        let waits = matches!(why, Why::Snoozed | Why::OutsideHours);
         let unfinished = self.leases.iter().filter(|(_, lease)| lease.unfinished());
         Status {
             state,
             why,
+            until: self.rules_change().filter(|_| waits),
             error: self.error.clone(),
             node: self.key.public(),
             tasks: self.tasks,

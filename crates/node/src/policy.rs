@@ -34,13 +34,32 @@ impl Permission {
 impl Node {
     /// What forbids to work, of a node that is switched on.
     pub(crate) fn forbidden(&self) -> Option<Why> {
-        if self.settings.idle_only && self.idle == Some(IdleState::Active) {
+        if self.settings.snoozed(self.clock).is_some() {
+            return Some(Why::Snoozed);
+        }
+        let hours = self.settings.hours;
+        if hours.is_some_and(|hours| !hours.at(self.clock, self.zone).0) {
+            return Some(Why::OutsideHours);
+        }
+        if self.idle == Some(IdleState::Active) && self.settings.in_use.cpu == 0 {
             return Some(Why::DeviceInUse);
         }
         if !self.settings.on_battery && self.power.mains == Some(false) {
             return Some(Why::OnBattery);
         }
         None
+    }
+
+    /// When a snooze ends, or hours begin or end, by the driver's clock. The
+    /// clock on the wall counts here, whatever it is set to.
+    pub(crate) fn rules_change(&self) -> Option<u64> {
+        if !self.settings.on {
+            return None;
+        }
+        let hours = self.settings.hours.and_then(|hours| hours.at(self.clock, self.zone).1);
+        // A snooze that ends outside of the hours doesn't end the quiet.
+        let snoozed = self.settings.snoozed(self.clock);
+        snoozed.or_else(|| Some(self.clock.saturating_add(hours?)))
     }
 
     pub(crate) fn on_settings(&mut self, settings: Settings, out: &mut Vec<Action>) {

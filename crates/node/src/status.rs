@@ -27,6 +27,10 @@ pub enum Why {
     Working,
     /// The owner switched it off.
     SwitchedOff,
+    /// The owner wants quiet for a while.
+    Snoozed,
+    /// Outside of the hours that the owner set.
+    OutsideHours,
     /// Somebody uses the device.
     DeviceInUse,
     /// The device is on battery.
@@ -35,6 +39,8 @@ pub enum Why {
     Unreachable,
     /// The relay refused the node; see the error.
     Refused,
+    /// Another node of the same browser works for the relay.
+    Elsewhere,
     /// The relay's address is not one.
     BadAddress,
     /// The socket is being opened, or the node is joining.
@@ -75,6 +81,8 @@ pub struct Status {
     pub state: State,
     /// Why it isn't working.
     pub why: Why,
+    /// When that ends by itself, in milliseconds since 1970.
+    pub until: Option<u64>,
     /// The relay's last words, where it refused something.
     pub error: Option<String>,
     /// The node's key.

@@ -4,7 +4,7 @@ use crate::infer::Inferring;
 use crate::lease::{Lease, Owed, Signed, Stage};
 use crate::link::{Link, shortened};
 use crate::policy::Permission;
-use crate::{Action, FetchKind, Node, RunReport, SavedLease};
+use crate::{Action, FetchKind, Node, Receipted, RunReport, SavedLease};
 use grid_protocol::{
     Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, Package,
     PublicKey, ReceiptBody, RunResult, Runtime, Side, Signature, Spec, encode, limits,
@@ -272,7 +272,8 @@ impl Node {
         };
         let hint = report.hint.map(|hint| shortened(&hint, WORDS));
         let result = Signed {
-            receipt: Digest::of(&receipt),
+            receipt: receipt.clone(),
+            signature,
             fuel: lease.fuel,
             message: encode(&FromNode::Result(RunResult { receipt, signature, output, hint })),
         };
@@ -345,7 +346,7 @@ impl Node {
     pub(crate) fn on_ack(&mut self, ack: &Ack, signature: &Signature, out: &mut Vec<Action>) {
         let Some(lease) = self.leases.get(&ack.lease) else { return };
         let Stage::Finished { result, sent: true, counted } = &lease.stage else { return };
-        let genuine = ack.receipt == result.receipt
+        let genuine = ack.receipt == Digest::of(&result.receipt)
             && (self.config.verify_ack)(&lease.relay, &ack.encode(), signature).is_ok();
         if !genuine {
             self.error = Some("the relay's acknowledgement is not signed right".into());
@@ -356,6 +357,19 @@ impl Node {
             self.fuel = self.fuel.saturating_add(result.fuel);
         }
         self.error = None;
+        if self.config.saves {
+            out.push(Action::Keep(Box::new(Receipted {
+                runtime: lease.spec.runtime,
+                module: lease.spec.module,
+                model: lease.inferring.model.clone(),
+                fuel: result.fuel,
+                receipt: result.receipt.clone(),
+                signature: result.signature,
+                relay: lease.relay,
+                ack: ack.clone(),
+                ack_signature: *signature,
+            })));
+        }
         self.end(ack.lease, out);
     }
 

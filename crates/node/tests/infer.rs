@@ -41,6 +41,7 @@ fn from_lease_to_signed_check_digest() {
          > finished A fuel=77 infers
          < result A exit code=3 fuel=77
          > ack A
+         < keep A fuel=77 model
          < drop A
          < save",
     );

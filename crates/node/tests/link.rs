@@ -73,6 +73,7 @@ fn lost_socket_is_taken_up_again() {
          > welcome A B
          < result A exit code=3 fuel=100
          > ack A
+         < keep A fuel=100
          < drop A
          < save B
          < announce 1
@@ -104,6 +105,7 @@ fn lost_socket_is_taken_up_again() {
          < save A
          < announce 1
          > ack A
+         < keep A fuel=100
          < drop A
          < save
          = waiting no_work tasks=1 fuel=100",

@@ -121,6 +121,7 @@ fn finished_work_outlives_a_pause() {
          < result A exit code=3 fuel=100
          < announce 1
          > ack A
+         < keep A fuel=100
          < drop A
          < save
          = waiting no_work tasks=1 fuel=100",
@@ -297,5 +298,175 @@ fn share_changes_the_pace() {
          < pace 1
          > on share=200
          < pace 100",
+    );
+}
+
+#[test]
+fn in_use_has_a_share_of_its_own() {
+    check(
+        "play joined
+         > use 20 5
+         > lease A
+         < fetch A module
+         < save A
+         > fetched A module
+         < run A
+         > idle active
+         < pace 20 gpu=5
+         = working working
+         > use 1 0
+         < pace 1 gpu=0
+         > idle locked
+         < pace 50
+         > idle active
+         < pace 1 gpu=0
+         > use 0 30
+         < pace 0
+         < announce 0
+         = paused device_in_use",
+    );
+}
+
+#[test]
+fn a_snooze_ends_by_itself() {
+    check(
+        "play joined
+         > snooze 900000
+         < pace 0
+         < announce 0
+         = paused snoozed until=900000
+         > after 20000
+         < heartbeat
+         < disconnect
+         > after 879999
+         = paused snoozed until=900000
+         > after 1
+         < connect ws://127.0.0.1:8090/v1/node
+         < pace 50
+         = connecting joining
+         > snooze 3600000
+         < pace 0
+         = paused snoozed until=4500000
+         > after 20000
+         < disconnect
+         > snooze 0
+         < connect ws://127.0.0.1:8090/v1/node
+         < pace 50",
+    );
+}
+
+#[test]
+fn a_clock_that_is_put_back_ends_no_nap_of_years() {
+    check(
+        "> idle idle
+         > after 1000000000
+         > snooze 900000
+         > on
+         = paused snoozed until=1000900000
+         > clock 999000000
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         = connecting joining",
+    );
+}
+
+#[test]
+fn hours_of_the_week() {
+    // Thursday, 1 January 1970, 00:00 UTC; hours of Thursday, 02:00 to 03:00, an hour ahead.
+    check(
+        "> idle idle
+         > zone 60
+         > hours 120 180 8
+         > on
+         = paused outside_hours until=3600000
+         > after 3599999
+         > after 1
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         = connecting joining
+         > zone 0
+         = paused outside_hours until=7200000
+         > zone 60
+         = connecting joining
+         > hours 120 180 0
+         = paused outside_hours
+         > after 20000
+         < disconnect
+         > hours
+         < connect ws://127.0.0.1:8090/v1/node
+         < start",
+    );
+}
+
+#[test]
+fn hours_end_while_it_works() {
+    check(
+        "play joined
+         > hours 1439 1 127
+         > lease A
+         < fetch A module
+         < save A
+         > fetched A module
+         < run A
+         = working working
+         > ping
+         > after 20000
+         < heartbeat A:0
+         < heartbeat A:0
+         > ping
+         > after 20000
+         < heartbeat A:0
+         < heartbeat A:0
+         > ping
+         > after 20000
+         < heartbeat A:0
+         < heartbeat A:0
+         < pace 0
+         < announce 0
+         = paused outside_hours until=86340000
+         > after 20000
+         < heartbeat A:0
+         < giveback A stopped
+         < drop A
+         < disconnect
+         < save",
+    );
+}
+
+#[test]
+fn whom_it_belongs_to() {
+    check(
+        "> idle idle
+         > member account
+         > on
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         > opened
+         < hello
+         > challenge
+         < join account
+         > member account
+         > member account invited browser
+         < disconnect
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge
+         < join account invited browser
+         > welcome
+         > ready
+         < pace 50
+         < announce 2
+         > lease A
+         < fetch A module
+         < save A
+         > member
+         < disconnect
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > member browser
+         > challenge
+         < join A browser",
     );
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use grid_node::{Action, Config, Event, RunReport};
+use grid_node::{Action, Config, Event, RunReport, Share, State};
 use grid_protocol::{
     Ack, Digest, ExitReason, FromNode, GiveBackReason, LeaseId, Signature, ToNode, decode, encode,
     limits,
@@ -61,6 +61,19 @@ fn line() -> impl Strategy<Value = Step> {
         "after 21000",
         "after 50000",
         "after 400000",
+        "use 20 0",
+        "use 0 0",
+        "snooze 30000",
+        "snooze 0",
+        "hours 0 1 127",
+        "hours 600 60 127",
+        "hours",
+        "zone 60",
+        "zone -2000000000",
+        "clock 5",
+        "clock 300000",
+        "member account",
+        "member invited browser",
     ]);
     let tail = prop::sample::select(vec!["", "", "", "blob", "badspec", "badinput", "huge"]);
     prop_oneof![
@@ -93,6 +106,7 @@ struct Seen {
     socket: bool,
     open: bool,
     executor: bool,
+    pace: Share,
     /// Taken and not over.
     live: BTreeSet<LeaseId>,
     running: BTreeSet<LeaseId>,
@@ -194,9 +208,23 @@ impl Seen {
                         self.results.remove(lease);
                     }
                 }
-                Action::Pace(share) => assert!(*share <= 100),
+                Action::Pace(share) => {
+                    assert!(share.cpu <= 100 && share.gpu <= 100);
+                    self.pace = *share;
+                }
+                Action::Keep(kept) => assert!(self.live.contains(&kept.ack.lease)),
                 Action::Save(_) | Action::Wake(_) => {}
             }
+        }
+        let status = bench.node.status();
+        if self.executor {
+            let works = status.state == State::Working;
+            assert!(!works || self.pace.cpu > 0, "works at no pace");
+            let runs = status.state != State::Paused || self.running.is_empty();
+            assert!(runs || self.pace == Share::NONE, "paused, and a task runs");
+        }
+        if let Some(until) = status.until {
+            assert!(bench.alarm.is_some_and(|at| at <= until), "sleeps through {until}");
         }
         assert!(self.live.len() <= usize::from(SLOTS), "holds more than its slots");
         let held: BTreeSet<_> = bench.saved.iter().map(|saved| saved.lease).collect();

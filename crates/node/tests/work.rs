@@ -23,6 +23,7 @@ fn from_switch_to_acknowledged_receipt() {
          > finished A fuel=77
          < result A exit code=3 fuel=77
          > ack A
+         < keep A fuel=77
          < drop A
          < save
          = waiting no_work tasks=1 fuel=77",
@@ -41,6 +42,7 @@ fn slots_are_announced_when_none_is_on_its_way() {
          > finished A
          < result A exit code=3 fuel=100
          > ack A
+         < keep A fuel=100
          < drop A
          < save
          > lease B
@@ -176,6 +178,7 @@ fn large_outputs_are_uploaded_first() {
          < result A exit code=3 fuel=100 uploaded
          > uploaded A
          > ack A
+         < keep A fuel=100
          < drop A
          < save",
     );
@@ -227,6 +230,7 @@ fn acknowledgements_are_checked() {
          > ack A signature=wrong
          = waiting no_work tasks=0 fuel=0 error
          > ack A
+         < keep A fuel=100
          < drop A
          < save
          = waiting no_work tasks=1 fuel=100 no-error

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// What went wrong.
     pub error: ErrorDetail,
@@ -21,6 +22,7 @@ pub struct ErrorBody {
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorDetail {
     /// Stable code, `snake_case`.
     pub code: String,
@@ -30,6 +32,7 @@ pub struct ErrorDetail {
 
 /// Answer to `POST /v1/modules`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModuleInfo {
     /// Digest of the module as submitted: what jobs name.
     pub source: Digest,
@@ -47,6 +50,14 @@ pub struct ModuleInfo {
 
 /// Body of `POST /v1/jobs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        extend("oneOf" = [{"required": ["module"]}, {"required": ["model"]}]),
+        transform = module_or_model
+    )
+)]
 #[serde(deny_unknown_fields)]
 pub struct NewJob {
     /// What executes its tasks.
@@ -93,6 +104,20 @@ pub struct NewJob {
     pub tasks: Vec<NewTask>,
 }
 
+/// In a schema: the module may be called `model`.
+#[cfg(feature = "schema")]
+fn module_or_model(schema: &mut schemars::Schema) {
+    let fields = schema.get_mut("properties").and_then(|fields| fields.as_object_mut());
+    if let Some(fields) = fields
+        && let Some(module) = fields.get("module").cloned()
+    {
+        fields.insert("model".to_owned(), module);
+    }
+    if let Some(required) = schema.get_mut("required").and_then(|names| names.as_array_mut()) {
+        required.retain(|name| name != "module");
+    }
+}
+
 impl NewJob {
     /// The spec of this job's task with that input list. Relay and command
     /// line both build specs here, so that they can't differ.
@@ -131,6 +156,7 @@ pub const DEFAULT_ERROR_PPB: u32 = 100_000;
 
 /// One task: an input list, by digest or here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewTask {
     /// A name for people; at most 200 characters.
@@ -146,6 +172,7 @@ pub struct NewTask {
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Tasks wait or run.
@@ -160,6 +187,7 @@ pub enum JobState {
 
 /// A job, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobInfo {
     /// Its id.
     pub id: JobId,
@@ -197,6 +225,7 @@ pub struct JobInfo {
 
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// Waits for a node.
@@ -213,6 +242,7 @@ pub enum TaskState {
 
 /// A task, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskInfo {
     /// Its place in the job, from 0.
     pub index: u32,
@@ -226,6 +256,7 @@ pub struct TaskInfo {
 
 /// How sure a result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResultStanding {
     /// It may still be replaced.
@@ -237,6 +268,7 @@ pub enum ResultStanding {
 
 /// A line of `GET /v1/jobs/{id}/results`: one task's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskResult {
     /// Place in the order of arrival within the relay, which is the number of
     /// the entry that made it so: ask for results `?after=` it to go on.
@@ -269,6 +301,7 @@ pub struct TaskResult {
 
 /// Answer to `GET /v1/account`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountInfo {
     /// The owner's name, as the operator gave it.
     pub name: String,
@@ -279,6 +312,7 @@ pub struct AccountInfo {
 /// Answer to `GET /v1/network`, and each event of `/v1/network/live`: what
 /// anyone may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NetworkInfo {
     /// The relay's key.
     pub relay: PublicKey,
@@ -304,6 +338,7 @@ pub struct NetworkInfo {
 
 /// A node on line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeInfo {
     /// Its key.
     pub node: PublicKey,
@@ -319,6 +354,7 @@ pub struct NodeInfo {
 
 /// An accepted receipt, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceiptInfo {
     /// Digest of its body.
     pub receipt: Digest,
@@ -336,6 +372,7 @@ pub struct ReceiptInfo {
 
 /// Answer to `GET /v1/nodes/{key}`: a node's standing, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeStanding {
     /// Its key.
     pub node: PublicKey,
@@ -367,6 +404,7 @@ pub struct NodeStanding {
 
 /// A node's standing in one runtime, as in [`NodeStanding`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RuntimeStanding {
     /// The runtime.
     pub runtime: Runtime,
@@ -384,6 +422,7 @@ pub struct RuntimeStanding {
 
 /// Where a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trusted {
     /// Every result of it is checked.
@@ -396,6 +435,7 @@ pub enum Trusted {
 
 /// A decision about a node, and the entry that anyone can look up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeDecision {
     /// Number of the entry that holds it.
     pub seq: u64,
@@ -411,6 +451,7 @@ pub struct NodeDecision {
 /// Answer to `GET /v1/points`: what the relay says that nodes earned, so that
 /// an auditor can say where it differs from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PointsInfo {
     /// Number of the last entry that is counted.
     pub seq: u64,
@@ -420,6 +461,7 @@ pub struct PointsInfo {
 
 /// What a node earned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Earned {
     /// The node.
     pub node: PublicKey,

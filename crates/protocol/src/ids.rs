@@ -51,6 +51,21 @@ macro_rules! fixed_bytes {
             }
         }
 
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "description": concat!($len, " bytes, in lower-case hexadecimal."),
+                    "type": "string",
+                    "pattern": format!("^[0-9a-f]{{{}}}$", 2 * $len),
+                })
+            }
+        }
+
         impl<C> Encode<C> for $name {
             fn encode<W: encode::Write>(
                 &self,

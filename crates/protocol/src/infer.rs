@@ -27,6 +27,7 @@ pub const MAX_TEMPERATURE: u32 = 2_000;
 
 /// What is done with the model: the spec's only argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     /// [`EmbedRequest`] to [`EmbedAnswer`].
@@ -128,6 +129,7 @@ pub struct GenerateAnswer {
 
 /// Why a generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
     /// The model ended it, or a stop string came.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Each event of `/v1/live`: the network now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Live {
     /// When this was so: milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
@@ -38,6 +39,7 @@ pub struct Live {
 
 /// Nodes of one kind of software.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Kind {
     /// What the software calls itself, without its version.
     pub name: String,
@@ -47,6 +49,7 @@ pub struct Kind {
 
 /// A settled task, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettledInfo {
     /// Number of the entry that settled it: what a proof is made of.
     pub seq: u64,
@@ -67,6 +70,7 @@ pub struct SettledInfo {
 
 /// Answer to `GET /v1/history`: counts over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct History {
     /// Length of each moment, in milliseconds.
     pub step_ms: u64,
@@ -78,6 +82,7 @@ pub struct History {
 
 /// What happened in a stretch of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Moment {
     /// Its beginning: milliseconds since 1970-01-01 UTC.
     pub from_ms: u64,
@@ -93,6 +98,7 @@ pub struct Moment {
 
 /// Answer to `GET /v1/leaders`: who earned most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Leaders {
     /// From when on is counted: milliseconds since 1970-01-01 UTC; 0: from the
     /// log's beginning.

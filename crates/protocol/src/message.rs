@@ -453,6 +453,8 @@ codes! {
         Closing = 7, "closing";
         /// An answer of the node lost against others: it gets no more tasks.
         Caught = 8, "caught";
+        /// Another node of the same browser works already.
+        Browser = 9, "same_browser";
     }
 }
 

@@ -14,6 +14,7 @@ const ACK_VERSION: u16 = 2;
 /// How a run ended. What differs between engines (the kind of trap) is not
 /// here: it travels as an unsigned hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExitReason {
     /// `_start` returned, or the module called `proc_exit`. Number 0.
@@ -62,6 +63,7 @@ pub enum ReceiptError {
 
 /// What a node signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceiptBody {
     /// The relay that granted the lease.
     pub relay: PublicKey,
@@ -148,6 +150,7 @@ impl ReceiptBody {
 
 /// A receipt as it came from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnverifiedReceipt {
     /// What was signed, it says.
     pub body: ReceiptBody,
@@ -198,6 +201,7 @@ impl Receipt {
 /// leaf's commitment ([`crate::entry::commitment`]), so that whoever holds an
 /// acknowledgement can show that the log doesn't hold what it promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ack {
     /// Digest of the receipt's body.
     pub receipt: Digest,

@@ -11,6 +11,7 @@ const VERSION: u16 = 1;
 
 /// What executes the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Runtime {
@@ -54,6 +55,7 @@ pub enum SpecError {
 
 /// A task's spec. Its digest, not the task's name, is what receipts carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spec {
     /// What executes it.
     pub runtime: Runtime,
@@ -73,6 +75,7 @@ pub struct Spec {
     pub env: Vec<(String, String)>,
     /// Where the module's randomness comes from.
     #[serde(with = "hex::serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "Digest"))]
     pub seed: [u8; 32],
     /// Digest of the input list ([`crate::Files`]).
     pub input: Digest,

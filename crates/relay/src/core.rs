@@ -2,6 +2,7 @@
 //! microseconds: the scheduler, running jobs, joined nodes, standing leases.
 //! All of it is lost with the process; what is durable makes it again.
 
+use crate::browsers::Browsers;
 use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::outbox::{Out, Outbox};
@@ -52,6 +53,7 @@ pub(crate) struct Core {
     pub(crate) votes: Votes,
     jobs: HashMap<JobId, Arc<Job>>,
     sessions: HashMap<PublicKey, Session>,
+    pub(crate) browsers: Browsers,
     live: HashMap<LeaseId, Live>,
     job_over: HashMap<LeaseId, PublicKey>,
     job_over_order: VecDeque<LeaseId>,
@@ -72,6 +74,7 @@ impl Core {
             votes: Votes::new(rules),
             jobs: HashMap::new(),
             sessions: HashMap::new(),
+            browsers: Browsers::default(),
             live: HashMap::new(),
             job_over: HashMap::new(),
             job_over_order: VecDeque::new(),
@@ -150,13 +153,22 @@ impl Core {
     pub(crate) fn leave(&mut self, now: u64, node: PublicKey, number: u64) {
         if self.is_current(node, number) {
             self.sessions.remove(&node);
+            self.browsers.leave(node);
             self.votes.members.leave(node);
             self.scheduler.vanish(now, node);
         }
     }
 
+    /// The node is told why, and leaves in order.
+    pub(crate) fn dismiss(&self, node: PublicKey, code: RefuseCode) {
+        if let Some(session) = self.sessions.get(&node) {
+            session.outbox.close(code);
+        }
+    }
+
     /// The node is told why, and gone.
     pub(crate) fn shut_out(&mut self, node: PublicKey, code: RefuseCode) {
+        self.browsers.leave(node);
         self.votes.members.leave(node);
         if let Some(session) = self.sessions.remove(&node) {
             session.outbox.close(code);
@@ -237,11 +249,14 @@ impl Core {
         &mut self,
         node: PublicKey,
         lease: LeaseId,
+        job: JobId,
         ack: ToNode,
         metrics: &Metrics,
     ) {
         if let Some(live) = self.live.remove(&lease) {
-            metrics.lease_seconds.observe(live.granted.elapsed().as_secs_f64());
+            let took = live.granted.elapsed();
+            metrics.lease_seconds.observe(took.as_secs_f64());
+            metrics.latest.ended(node, job, took);
         }
         self.tell(node, ack);
     }

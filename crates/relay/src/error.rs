@@ -11,57 +11,87 @@ use axum::response::{IntoResponse, Response};
 use grid_protocol::api::{ErrorBody, ErrorDetail};
 use std::sync::Arc;
 
-/// Every error code of the HTTP API, its name and its status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
-    BadRequest,
-    Unauthorized,
-    Clock,
-    Replayed,
-    RateLimited,
-    BudgetTooSmall,
-    NotFound,
-    MethodNotAllowed,
-    Timeout,
-    TooLarge,
-    ModuleRefused,
-    ModuleUnknown,
-    ModelUnknown,
-    InputUnknown,
-    BadBlob,
-    BadSpec,
-    TooManyUploads,
-    Internal,
-    StoreUnavailable,
-    Busy,
+/// The table of codes: status, name, and what it means to who asked.
+macro_rules! codes {
+    ($($code:ident $status:ident $name:literal $meaning:literal)*) => {
+        /// Every error code of the HTTP API, its name and its status.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Code {
+            $(#[doc = $meaning] $code,)*
+        }
+
+        impl Code {
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$code),*];
+
+            pub(crate) fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$code => StatusCode::$status,)*
+                }
+            }
+
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)*
+                }
+            }
+
+            /// For the OpenAPI document; docs/api.md says the same.
+            pub(crate) fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$code => $meaning,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest BAD_REQUEST "bad_request"
+        "the message says which field or parameter; correct it"
+    Unauthorized UNAUTHORIZED "unauthorized"
+        "no valid key, or the lease is over"
+    Clock UNAUTHORIZED "clock"
+        "the request's time is over 5 minutes from the relay's; the message has the relay's"
+    Replayed CONFLICT "replayed"
+        "this signed request was made before; sign it anew"
+    RateLimited TOO_MANY_REQUESTS "rate_limited"
+        "accounts of your network asked for too many changes within an hour"
+    BudgetTooSmall PAYMENT_REQUIRED "budget_too_small"
+        "the budget covers not one task, or is more than the owner has"
+    NotFound NOT_FOUND "not_found"
+        "no such thing, or another's"
+    MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed"
+        "this address doesn't take this method"
+    Timeout REQUEST_TIMEOUT "timeout"
+        "the body came too slowly"
+    TooLarge PAYLOAD_TOO_LARGE "too_large"
+        "the message has the limit"
+    ModuleRefused UNPROCESSABLE_ENTITY "module_refused"
+        "admission refused the module; the message names what to change"
+    ModuleUnknown UNPROCESSABLE_ENTITY "module_unknown"
+        "submit the module first"
+    ModelUnknown UNPROCESSABLE_ENTITY "model_unknown"
+        "the relay has no such model"
+    InputUnknown UNPROCESSABLE_ENTITY "input_unknown"
+        "put the input first"
+    BadBlob UNPROCESSABLE_ENTITY "bad_blob"
+        "not the digest in the address, not an encoded list, or over the spec's limit"
+    BadSpec UNPROCESSABLE_ENTITY "bad_spec"
+        "arguments, environment or limits are out of range"
+    TooManyUploads TOO_MANY_REQUESTS "too_many_uploads"
+        "a lease may upload four times"
+    TooManyAttempts TOO_MANY_REQUESTS "too_many_attempts"
+        "ten wrong operator's keys came from this address within a minute; wait one"
+    Internal INTERNAL_SERVER_ERROR "internal"
+        "a fault of the relay; its log has more"
+    StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable"
+        "nothing was acknowledged, since nothing can be kept now; try again"
+    Busy SERVICE_UNAVAILABLE "busy"
+        "too many large bodies, streams or sockets at a time; try again"
 }
 
 impl Code {
-    fn parts(self) -> (StatusCode, &'static str) {
-        match self {
-            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::Clock => (StatusCode::UNAUTHORIZED, "clock"),
-            Self::Replayed => (StatusCode::CONFLICT, "replayed"),
-            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-            Self::BudgetTooSmall => (StatusCode::PAYMENT_REQUIRED, "budget_too_small"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            Self::ModuleRefused => (StatusCode::UNPROCESSABLE_ENTITY, "module_refused"),
-            Self::ModuleUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "module_unknown"),
-            Self::ModelUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "model_unknown"),
-            Self::InputUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "input_unknown"),
-            Self::BadBlob => (StatusCode::UNPROCESSABLE_ENTITY, "bad_blob"),
-            Self::BadSpec => (StatusCode::UNPROCESSABLE_ENTITY, "bad_spec"),
-            Self::TooManyUploads => (StatusCode::TOO_MANY_REQUESTS, "too_many_uploads"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-        }
-    }
-
     pub(crate) fn because(self, message: impl Into<String>) -> AppError {
         AppError { code: self, message: message.into() }
     }
@@ -77,8 +107,7 @@ pub(crate) struct AppError {
 impl AppError {
     /// Its status, its code's name, and its words.
     pub(crate) fn parts(self) -> (StatusCode, &'static str, String) {
-        let (status, name) = self.code.parts();
-        (status, name, self.message)
+        (self.code.status(), self.code.name(), self.message)
     }
 
     pub(crate) fn not_found() -> Self {
@@ -114,7 +143,7 @@ pub(crate) fn store_unavailable() -> AppError {
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        let (status, code) = self.code.parts();
+        let (status, code) = (self.code.status(), self.code.name());
         let detail = ErrorDetail { code: code.into(), message: self.message };
         let mut response = (status, Json(ErrorBody { error: detail })).into_response();
         let retry = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];

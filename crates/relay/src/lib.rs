@@ -13,10 +13,12 @@
 
 mod api;
 mod bodies;
+mod browsers;
 mod config;
 mod core;
 mod dashboard;
 mod decide;
+mod embed;
 mod error;
 mod inference;
 mod job;
@@ -26,6 +28,8 @@ mod metrics;
 mod native;
 mod network;
 mod openai;
+mod openapi;
+mod operate;
 mod operator;
 mod outbox;
 mod people;
@@ -43,9 +47,11 @@ mod votes;
 mod writer;
 
 pub use config::{Config, ConfigError, DEFAULT_DATA_DIR, FILE_NAME, LogFormat, Options};
+pub use embed::{Site, add_site, remove_site, sites};
 pub use inference::{Inference, InferenceError, InferenceTask, Inferred};
 pub use log::{LogError, WitnessAddress, WitnessAddressError};
 pub use native::Native;
+pub use operate::{OperatorKey, add_operator, operators, revoke_operator};
 pub use operator::{
     OperatorError, add_model, add_owner, check_store, models, owners, remove_model, revoke_owner,
 };
@@ -55,3 +61,8 @@ pub use people::{
 pub use server::{Relay, RelayError, RelayHandle};
 pub use trust::{TrustConfig, TrustOptions};
 pub use units::{ParseUnitError, Size, Span};
+
+/// The HTTP API's OpenAPI document (3.1, JSON), as `/v1/openapi.json` serves it.
+pub fn openapi() -> &'static str {
+    &openapi::DOCUMENT
+}

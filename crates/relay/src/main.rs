@@ -36,12 +36,20 @@ enum Command {
     Serve(Box<Options>),
     /// Print the configuration that `serve` with the same flags would run with
     Config(Box<Options>),
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
     /// Manage owners; works while the relay runs
     #[command(subcommand)]
     Owner(Owner),
+    /// Manage operators; works while the relay runs
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Manage models; works while the relay runs
     #[command(subcommand)]
     Model(Model),
+    /// Manage sites whose pages may hold the widget; works while the relay runs
+    #[command(subcommand)]
+    Site(SiteCommand),
     /// Manage campaigns; works while the relay runs
     #[command(subcommand)]
     Campaign(Campaign),
@@ -91,6 +99,36 @@ enum Owner {
 }
 
 #[derive(Debug, Subcommand)]
+enum OperatorCommand {
+    /// Keys that open the operator's page
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make an operator's key; prints it, this once
+    New {
+        /// 1 to 64 letters, digits, `.`, `_` or `-`
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an operator's key, at once
+    Revoke {
+        /// Its name
+        name: String,
+    },
+    /// List operators
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum Model {
     /// Install a model file, as `grid model convert` writes it: from then on
     /// anyone who reaches the relay may read it, and owners may ask it
@@ -111,6 +149,32 @@ enum Model {
         name: String,
     },
     /// List models
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SiteCommand {
+    /// List a site; prints the key that its pages name it by, which is public
+    Add {
+        /// What visitors are told of who asks them: 1 to 64 characters
+        name: String,
+        /// An origin whose pages may hold the widget: https://shop.example
+        #[arg(long = "origin", value_name = "URL", required = true)]
+        origins: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a site: its pages can't hold the widget from then on
+    Remove {
+        /// The site's key
+        key: String,
+    },
+    /// List sites
     List {
         /// Print JSON
         #[arg(long)]
@@ -153,8 +217,14 @@ fn main() -> Result<()> {
             print!("{}", toml::to_string(&options.or(Options::defaults()))?);
             Ok(())
         }
+        Command::Openapi => {
+            print!("{}", grid_relay::openapi());
+            Ok(())
+        }
         Command::Owner(owner) => manage(&data_dir, owner),
+        Command::Operator(OperatorCommand::Key(key)) => operator_keys(&data_dir, key),
         Command::Model(model) => models(&data_dir, model),
+        Command::Site(site) => sites(&data_dir, site),
         Command::Campaign(campaign) => campaigns(&data_dir, campaign),
         Command::Rewards => {
             let rules = Rewards::from(grid_relay::rewards(&data_dir)?);
@@ -205,6 +275,31 @@ fn models(data_dir: &Path, command: Model) -> Result<()> {
     Ok(())
 }
 
+fn sites(data_dir: &Path, command: SiteCommand) -> Result<()> {
+    match command {
+        SiteCommand::Add { name, origins, json } => {
+            let site = grid_relay::add_site(data_dir, &name, &origins)?;
+            match json {
+                true => println!("{}", json!(site)),
+                false => println!("{}", site.key),
+            }
+        }
+        SiteCommand::Remove { key } => grid_relay::remove_site(data_dir, &key)?,
+        SiteCommand::List { json } => {
+            let sites = grid_relay::sites(data_dir)?;
+            if json {
+                println!("{}", json!(sites));
+            } else {
+                println!("{:<16} {:<32} ORIGINS", "KEY", "NAME");
+                for site in sites {
+                    println!("{:<16} {:<32} {}", site.key, site.name, site.origins.join(" "));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn campaigns(data_dir: &Path, command: Campaign) -> Result<()> {
     match command {
         Campaign::Open { file } => println!("{}", grid_relay::open_campaign(data_dir, &file)?),
@@ -242,6 +337,32 @@ fn described(model: &ModelRow) -> serde_json::Value {
         "name": model.name, "digest": model.digest, "work": model.work,
         "context": model.context, "bytes": model.bytes,
     })
+}
+
+fn operator_keys(data_dir: &Path, command: KeyCommand) -> Result<()> {
+    match command {
+        KeyCommand::New { name, json } => {
+            let key = grid_relay::add_operator(data_dir, &name)?;
+            if json {
+                println!("{}", json!({"name": name, "key": key}));
+            } else {
+                eprintln!("The operator's key of {name}, shown this once:");
+                println!("{key}");
+            }
+        }
+        KeyCommand::Revoke { name } => grid_relay::revoke_operator(data_dir, &name)?,
+        KeyCommand::List { json } => {
+            let keys = grid_relay::operators(data_dir)?;
+            if json {
+                let keys =
+                    keys.iter().map(|key| json!({"name": key.name, "created_ms": key.created_ms}));
+                println!("{}", serde_json::Value::from_iter(keys));
+            } else {
+                keys.iter().for_each(|key| println!("{}", key.name));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn manage(data_dir: &Path, command: Owner) -> Result<()> {

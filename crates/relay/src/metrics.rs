@@ -1,5 +1,6 @@
 //! What the relay tells of itself, in Prometheus' text format.
 
+use crate::operate::Latest;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -45,6 +46,8 @@ pub(crate) struct Metrics {
     pub(crate) commit_writes: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) lease_seconds: Histogram,
+    /// The same, of late and by node, for the operator.
+    pub(crate) latest: Latest,
     tasks: Family<State, Gauge>,
     rejected: Family<Reason, Counter>,
     refused: Family<Reason, Counter>,
@@ -78,6 +81,7 @@ impl Metrics {
             commit_writes: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit_seconds: seconds(),
             lease_seconds: seconds(),
+            latest: Latest::default(),
             tasks: Family::default(),
             rejected: Family::default(),
             refused: Family::default(),
@@ -146,6 +150,11 @@ impl Metrics {
 
     pub(crate) fn rejected(&self, reason: &'static str) {
         self.rejected.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// How many were rejected for this reason.
+    pub(crate) fn rejections(&self, reason: &'static str) -> u64 {
+        self.rejected.get(&Reason { reason }).map_or(0, |counter| counter.get())
     }
 
     pub(crate) fn refused(&self, reason: &'static str) {

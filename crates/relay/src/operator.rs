@@ -27,9 +27,15 @@ const MAX_OWNER: usize = 64;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OperatorError {
-    /// The name can't be an owner's.
-    #[error("an owner's name has 1 to 64 letters, digits, `.`, `_` or `-`")]
+    /// The name can't be an owner's or operator's.
+    #[error("a name has 1 to 64 letters, digits, `.`, `_` or `-`")]
     Name,
+    /// The operator has a key already.
+    #[error("{0} has a key; revoke it first")]
+    KeyStands(String),
+    /// The operator has no key.
+    #[error("{0} has no operator's key")]
+    NoSuchKey(String),
     /// A rule forbids it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -62,6 +68,18 @@ pub enum OperatorError {
     /// The file can't be installed.
     #[error(transparent)]
     Model(InferenceError),
+    /// The name can't be a site's.
+    #[error("a site's name has 1 to 64 characters")]
+    SiteName,
+    /// Too few or too many origins.
+    #[error("a site has 1 to 32 origins")]
+    SiteOrigins,
+    /// It is no origin.
+    #[error("{0} is not an origin: https://shop.example")]
+    SiteOrigin(String),
+    /// No site has the key.
+    #[error("no site has this key")]
+    NoSuchSite,
     /// The store is damaged.
     #[error(transparent)]
     Check(#[from] crate::store::CheckError),
@@ -158,7 +176,7 @@ fn kept(path: &Path, mode: u32, first: impl FnOnce() -> String) -> Result<String
 }
 
 /// Written beside and renamed: a crash leaves a whole file or none.
-fn write_kept(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+pub(crate) fn write_kept(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;

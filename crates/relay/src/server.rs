@@ -171,6 +171,11 @@ impl Relay {
 }
 
 impl RelayHandle {
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The address that was bound.
     pub fn address(&self) -> SocketAddr {
         self.address

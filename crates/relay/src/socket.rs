@@ -1,6 +1,7 @@
 //! A node's socket until it has joined: how it opens, the challenge, how it
 //! closes.
 
+use crate::browsers::{Place, Taken};
 use crate::core::{Joining, random};
 use crate::error::{AppError, Code};
 use crate::outbox::{Close, Outbox};
@@ -10,6 +11,7 @@ use crate::store::{Outcome, PeopleWrite, Refusal, Write, people, rows};
 use crate::writer::{Request, Then};
 use axum::Extension;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -68,8 +70,9 @@ pub(crate) async fn upgrade(
     State(shared): State<Arc<Shared>>,
     peer: Extension<Peer>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, AppError> {
+    let upgrade = upgrade.map_err(|error| Code::BadRequest.because(error.body_text()))?;
     let count = Count::new(shared.clone());
     let max = shared.config.max_sockets;
     if count.0 > max + REFUSABLE {
@@ -164,6 +167,7 @@ fn words(code: RefuseCode) -> &'static str {
         RefuseCode::Caught => {
             "a result that you signed was wrong: you get no more tasks (see /v1/nodes/ and your key)"
         }
+        RefuseCode::Browser => "another node of this browser works already",
         RefuseCode::Closing => "the relay can't take results now; keep yours and come back soon",
         _ => "refused",
     }
@@ -248,10 +252,16 @@ async fn handshake(
         if shared.stopping.load(Ordering::Relaxed) {
             return Err(End::Refused(RefuseCode::Closing));
         }
+        let place = Place::of(&agent);
         let agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
         let outbox = outbox.clone();
         if core.votes.is_caught(&join.node) {
             return Err(End::Refused(RefuseCode::Caught));
+        }
+        match core.browsers.join(join.node, join.browser, place) {
+            Ok(None) => {}
+            Ok(Some(other)) => core.dismiss(other, RefuseCode::Browser),
+            Err(Taken) => return Err(End::Refused(RefuseCode::Browser)),
         }
         let joining =
             Joining { outbox, agent, fuel, tasks, holding: join.holding, member, abilities };

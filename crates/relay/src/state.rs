@@ -302,7 +302,7 @@ impl Shared {
                 let over = core.scheduler.voted(self.now(), lease, body.fuel);
                 core.tell_over(over, &self.metrics);
                 self.metrics.accepted.inc();
-                core.accepted(node, id, ack, &self.metrics);
+                core.accepted(node, id, task.job, ack, &self.metrics);
                 self.voted(core, task, body, draw, (seq, accept.at_ms));
             }
             (Ok(outcome), _) => {

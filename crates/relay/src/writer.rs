@@ -198,7 +198,9 @@ fn commit(store: &mut dyn Store, writes: &[Write], shared: &Shared) -> Option<Ve
             Ok(outcomes) => {
                 shared.store_works(true);
                 shared.metrics.commit_writes.observe(writes.len() as f64);
-                shared.metrics.commit_seconds.observe(start.elapsed().as_secs_f64());
+                let took = start.elapsed();
+                shared.metrics.commit_seconds.observe(took.as_secs_f64());
+                shared.metrics.latest.committed(took);
                 return Some(outcomes.into_iter().map(Ok).collect());
             }
             Err(error) if is_of_the_write(&error) => {

@@ -324,7 +324,8 @@ impl Driver {
             // Its nodes announce no runtime `infer`.
             Action::Infer { .. } => {}
             Action::Drop(lease) => self.runs.forget(lease),
-            Action::Pace(share) => self.runs.set_share(share),
+            Action::Pace(share) => self.runs.set_share(share.cpu),
+            Action::Keep(_) => {} // `keep_acks` keeps them as they come.
             Action::Save(saved) => {
                 *self.shared.saved.lock().unwrap_or_else(PoisonError::into_inner) = saved;
             }

@@ -1,9 +1,10 @@
 //! For tests and benchmarks: nodes that run natively over real sockets (one,
 //! or a swarm of thousands), a raw peer for hostile tests, a relay as a process
-//! to be killed, the relay's benchmark, and models in plain floats. Nothing
+//! to be killed, the relay's benchmark, its answers held against its OpenAPI document, and models in plain floats. Nothing
 //! here ships.
 
 mod bench;
+pub mod document;
 mod driver;
 mod executor;
 pub mod float_models;

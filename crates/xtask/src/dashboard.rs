@@ -18,6 +18,9 @@ use crate::{build, cargo, ext};
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 const TARGET: &str = "wasm32-unknown-unknown";
 const NAME: &str = "grid";
+/// The programs and what their files are called: the pages, whose names change
+/// with their content, and the worker that www/worker.js starts.
+const PROGRAMS: [(&str, &str); 2] = [("grid-dashboard", NAME), ("grid-checker", "grid_checker")];
 
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
@@ -34,13 +37,17 @@ fn folder() -> PathBuf {
 pub(crate) fn build(limit: Duration) -> Result<()> {
     let end = Instant::now() + limit;
     let config = flags();
-    let package =
-        ["build", "--package", "grid-dashboard", "--profile", "pages", "--target", TARGET];
-    cargo::step("Build the pages", &[&package as &[_], &["--config", &config]].concat(), limit)?;
-    let module = build::target().join(TARGET).join("pages/grid_dashboard.wasm");
-    let program = std::fs::read(module).context("cargo built no pages")?;
+    let packages = PROGRAMS.iter().flat_map(|(package, _)| ["--package", package]);
+    let mut arguments = vec!["build", "--profile", "pages", "--target", TARGET];
+    arguments.extend(packages.chain(["--config", &config]));
+    cargo::step("Build the pages", &arguments, limit)?;
+    let programs = PROGRAMS.map(|(package, _)| {
+        let module = format!("pages/{}.wasm", package.replace('-', "_"));
+        std::fs::read(build::target().join(TARGET).join(module)).context("cargo built no pages")
+    });
+    let programs = programs.into_iter().collect::<Result<Vec<_>>>()?;
     let page = Page::read(&crate::root().join("www/index.html"))?;
-    let inputs = page.fingerprint(&program)?;
+    let inputs = page.fingerprint(&programs)?;
     let stamp = crate::root().join("dist/dashboard.stamp");
     let built = std::fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == inputs);
     if built && folder().join("index.html").is_file() {
@@ -48,21 +55,10 @@ pub(crate) fn build(limit: Duration) -> Result<()> {
     }
     let mut step = Step::start("Assemble the pages");
     let beside = TemporaryFolder::within(&crate::root().join("dist"), "dashboard")?;
-    step.progress("glue");
-    Bindgen::new()
-        .input_bytes(NAME, program)
-        .web(true)?
-        .omit_default_module_path(true)
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(beside.path())
-        .context("wasm-bindgen can't make the glue")?;
-    step.progress("wasm-opt");
-    let module = beside.path().join(format!("{NAME}_bg.wasm"));
-    let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
-    wasm_opt.arg("-Oz").args(ext::FEATURES).arg(&module).arg("-o").arg(&module);
-    quiet(&mut wasm_opt, end.saturating_duration_since(Instant::now()), |_| {})?;
+    for ((_, name), program) in PROGRAMS.iter().zip(programs) {
+        step.progress(name);
+        bind(name, program, beside.path(), end)?;
+    }
     page.assemble(beside.path())?;
     step.progress("compress");
     compress(beside.path())?;
@@ -73,6 +69,23 @@ pub(crate) fn build(limit: Duration) -> Result<()> {
     std::fs::write(&stamp, inputs)?;
     step.done(&format!("{} brotli", ui::bytes(brotli()?)));
     Ok(())
+}
+
+/// Makes a program's glue beside it, and the program small.
+fn bind(name: &str, program: Vec<u8>, folder: &Path, end: Instant) -> Result<()> {
+    Bindgen::new()
+        .input_bytes(name, program)
+        .web(true)?
+        .omit_default_module_path(true)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(folder)
+        .context("wasm-bindgen can't make the glue")?;
+    let module = folder.join(format!("{name}_bg.wasm"));
+    let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
+    wasm_opt.arg("-Oz").args(ext::FEATURES).arg(&module).arg("-o").arg(&module);
+    quiet(&mut wasm_opt, end.saturating_duration_since(Instant::now()), |_| {})
 }
 
 /// Flags for the compiler: Leptos keeps one type for all views instead of one
@@ -117,9 +130,9 @@ impl Page {
         self.html.lines().filter_map(asset)
     }
 
-    fn fingerprint(&self, program: &[u8]) -> Result<String> {
+    fn fingerprint(&self, programs: &[Vec<u8>]) -> Result<String> {
         let mut hasher = DefaultHasher::new();
-        hasher.write(program);
+        programs.iter().for_each(|program| hasher.write(program));
         hasher.write(self.html.as_bytes());
         for (kind, path) in self.assets() {
             if kind != "rust" {
@@ -151,6 +164,8 @@ impl Page {
         for line in self.html.lines() {
             match asset(line) {
                 None => html.push_str(line),
+                // The worker's program keeps its name, as Trunk leaves it.
+                Some(("rust", _)) if line.contains("data-type=\"worker\"") => continue,
                 Some(("rust", _)) => {
                     html.push_str(&format!(
                         "<link rel=\"modulepreload\" href=\"{glue}\">\n\

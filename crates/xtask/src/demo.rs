@@ -4,6 +4,7 @@
 
 mod check;
 mod infer;
+mod live;
 mod log;
 mod nodes;
 mod relay;
@@ -27,6 +28,10 @@ pub(crate) struct Options {
     /// Leave the relay up at the end, with its data in dist/demo.
     #[arg(long)]
     keep: bool,
+    /// Give work until Ctrl-C, for a browser of your own to take part; with
+    /// --infer, work for AI models too.
+    #[arg(long, conflicts_with = "json")]
+    live: bool,
     /// Show inference instead: browsers embed a text and answer a question.
     #[arg(long)]
     infer: bool,
@@ -51,10 +56,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let start = Instant::now();
     setup::run()?;
     build::all(BUILD)?;
-    let native = if options.infer { None } else { Some(native_program()?) };
+    let native = if options.infer || options.live { None } else { Some(native_program()?) };
     let built = start.elapsed();
 
-    let temporary = if options.keep { None } else { Some(TemporaryFolder::new("demo")?) };
+    let stays = options.keep || options.live;
+    let temporary = if stays { None } else { Some(TemporaryFolder::new("demo")?) };
     let data = match &temporary {
         Some(folder) => folder.path().to_owned(),
         None => crate::root().join("dist/demo"),
@@ -62,8 +68,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.infer {
         infer::install(&data)?;
     }
-    let relay = Relay::start(&data, options.keep)?;
+    let relay = Relay::start(&data, stays)?;
     relay.log_in()?;
+    if options.live {
+        live::run(&relay, options.infer)?;
+    }
     let shown = match &native {
         Some(native) => modules(&relay, native, options)?,
         None => infer::run(&relay)?,

@@ -9,6 +9,7 @@ mod ext;
 mod fuzz;
 mod kernels;
 mod models;
+mod page;
 mod process;
 mod programs;
 mod setup;
@@ -36,10 +37,13 @@ struct Arguments {
 enum Task {
     /// Install what is missing: Debian packages, Rust targets, npm packages.
     Setup,
-    /// Build the Chrome extension into dist/chrome.
-    Ext,
+    /// Build the extension's packages into dist/chrome, dist/firefox,
+    /// dist/firefox-full and dist/android.
+    Ext(ext::Options),
     /// Build the relay's pages into dist/dashboard.
     Dashboard,
+    /// Build the node in a page, and the widget, into dist/node.
+    Page,
     /// Build the relay, the grid command, the extension and the examples.
     Build,
     /// Fetch and convert the models that tests and benchmarks use.
@@ -74,8 +78,9 @@ fn run(task: Task) -> Result<bool> {
     process::end_children_on_signals()?;
     match task {
         Task::Setup => setup::run_alone().map(|()| true),
-        Task::Ext => ext::run().map(|()| true),
+        Task::Ext(options) => ext::run(&options).map(|()| true),
         Task::Dashboard => dashboard::run().map(|()| true),
+        Task::Page => page::run().map(|()| true),
         Task::Build => build::run().map(|()| true),
         Task::Models => models::run().map(|()| true),
         Task::Demo(options) => demo::run(&options),

@@ -27,7 +27,13 @@ pub(crate) fn run() -> Result<()> {
     debian_packages()?;
     rust()?;
     npm()?;
-    clients::install()
+    clients::install()?;
+    let (from, folder) = ("tests/web-ext", "target/web-ext");
+    clients::npm(
+        "Install Mozilla's web-ext",
+        &crate::root().join(from),
+        &crate::root().join(folder),
+    )
 }
 
 struct Package {

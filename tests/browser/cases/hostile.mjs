@@ -22,8 +22,9 @@ const CASES = {
 };
 
 /** An extension whose first worker, and no other, runs this code first. */
-function firstWorker(t, code) {
+export function firstWorker(t, code, of) {
   return overlay(t, {
+    of,
     before: {
       'executor-worker.js': `if (self.name === 'frame 1, worker 1') { ${code} }`,
       'sandbox.js': script(() => {
@@ -34,7 +35,7 @@ function firstWorker(t, code) {
           return new Packaged(url, { name: `${globalThis.name}, worker ${count}` });
         };
       }),
-      'offscreen.js': script(() => {
+      'frame.js': script(() => {
         const create = document.createElement.bind(document);
         let count = 0;
         document.createElement = tag => {
@@ -77,6 +78,19 @@ const DEVICE = {
     });
   })],
 };
+
+/** It hangs where a module could only if the engine had a fault: before its
+ * fuel is counted. Only the task reads: neither executor nor rehearsal does. */
+export const HANG = script(() => {
+  const { Instance, Module } = WebAssembly;
+  const reads = module => Module.imports(module).some(({ name }) => name === 'fd_read');
+  WebAssembly.Instance = new Proxy(Instance, {
+    construct: (_, given) => {
+      while (reads(given[0]));
+      return new Instance(...given);
+    },
+  });
+});
 
 export default {
   async 'each ends as natively, the next task is right, the popup answers'(t) {
@@ -125,19 +139,7 @@ export default {
   },
 
   async 'a worker that hangs is terminated and the task goes to another'(t) {
-    // It hangs where a module could only if the engine had a fault: before its
-    // fuel is counted. Only the task reads: neither executor nor rehearsal does.
-    const extension = firstWorker(t, script(() => {
-      const { Instance, Module } = WebAssembly;
-      const reads = module => Module.imports(module).some(({ name }) => name === 'fd_read');
-      WebAssembly.Instance = new Proxy(Instance, {
-        construct: (_, given) => {
-          while (reads(given[0]));
-          return new Instance(...given);
-        },
-      });
-    }));
-    const { relay, owner } = await t.network({ extension });
+    const { relay, owner } = await t.network({ extension: firstWorker(t, HANG) });
     const result = await owner.run(modules.fnv(), { stdin: 'again' }, {}, 90_000);
     assert.deepEqual(result.files, { stdout: modules.fnvOf(Buffer.from('again')) });
     assert.equal(await relay.metric('leases_over', 'device'), 1, await relay.lines('leases'));

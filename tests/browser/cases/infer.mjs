@@ -1,15 +1,16 @@
 // Runtime `infer` in the extension, from the relay's lease to the receipt.
 import assert from 'node:assert/strict';
+import { shares } from '../lib/browser.mjs';
 import { natively, realModel, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
 
-const EMBED = { texts: ['a text of letters', 'another one'] };
+export const EMBED = { texts: ['a text of letters', 'another one'] };
 /** As the native runs have it. */
-const SEED = { seed: '07'.repeat(32) };
+export const SEED = { seed: '07'.repeat(32) };
 const GENERATE = { prompt: 'abc', max_tokens: 40 };
 
 /** A relay with models that believes the one node, which is a real browser. */
-async function network(t, files, settings = {}, start = () => t.browser()) {
+export async function network(t, files, settings = {}, start = () => t.browser()) {
   const [relay, browser] = await Promise.all([
     t.relay({ models: files, believing: true }), start(),
   ]);
@@ -18,7 +19,7 @@ async function network(t, files, settings = {}, start = () => t.browser()) {
 }
 
 /** What the node gave is what the same task gives natively. */
-async function same(owner, id, expected) {
+export async function same(owner, id, expected) {
   const [result] = await owner.results(id, 120_000);
   assert.equal(result.reason, 'exit');
   const { output, check, fuel } = result;
@@ -28,16 +29,14 @@ async function same(owner, id, expected) {
   return result;
 }
 
-
-
-const run = async (owner, file, work, request) => {
+export const run = async (owner, file, work, request) => {
   const expected = natively(file, work, request);
   const { id } = await owner.infer(expected.model, work, [request], SEED);
   return same(owner, id, expected);
 };
 
 /** Both kinds of work, and what is kept of the models. */
-async function everything(t, start) {
+export async function everything(t, start) {
   const { llama, bert } = tinyModels();
   const { owner, browser } = await network(t, [llama, bert], {}, start);
   await run(owner, bert, 'embed', EMBED);
@@ -68,7 +67,7 @@ export default {
     const expected = natively(llama, 'generate', request);
     const { id } = await owner.infer(expected.model, 'generate', [request], SEED);
     await until('it generates', async () => (await browser.view()).running[0]?.pieces > 3);
-    await browser.change({ share: 100 });
+    await browser.change(shares(100));
     await same(owner, id, expected);
     await browser.click('#switch');
     await until('it is off', async () => (await browser.view()).state === 'off');
@@ -77,7 +76,7 @@ export default {
   async 'switched off, AI is left to others; without room, too'(t) {
     const { bert } = tinyModels();
     const { owner, relay, browser } = await network(t, [bert]);
-    const { page } = browser;
+    const page = await browser.options();
     await page.locator('#inference').uncheck();
     await until('it is off', async () => !(await browser.view()).settings.inference);
     const expected = natively(bert, 'embed', EMBED);
@@ -104,7 +103,7 @@ export default {
     await browser.stopWorker();
     await browser.closePopup();
     await until('the node is back, with the same run', async () => await pieces() > 3);
-    await browser.page.locator('#share').fill('100');
+    await browser.change(shares(100));
     await same(owner, id, expected);
   },
 

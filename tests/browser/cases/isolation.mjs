@@ -72,7 +72,7 @@ function reach(host) {
 }
 
 /** Prepended to the worker's script. */
-const WORKER = host => `${reach}
+export const WORKER = host => `${reach}
   (${host => {
     const tell = probe => self.postMessage(probe);
     const bytesOf = new WeakMap();
@@ -105,7 +105,7 @@ const WORKER = host => `${reach}
   }})(${JSON.stringify(host)});`;
 
 /** Prepended to the frame's script. */
-const FRAME = host => `${reach}
+export const FRAME = host => `${reach}
   (${host => {
     const tell = probe => parent.postMessage({ probe: JSON.stringify(probe) }, '*');
     const Packaged = Worker;
@@ -127,6 +127,15 @@ const SERVICE_WORKER = script(() => {
   self.probes = [];
   chrome.runtime.onMessage.addListener(({ probe }) => void (probe && probes.push(probe)));
 });
+
+/** What a probe of this kind of context must say. */
+export function reachedNothing(kind, probe) {
+  assert.deepEqual(Object.entries(probe.reached).filter(([, outcome]) => outcome !== 'refused'), [], kind);
+  assert.ok(Object.keys(probe.reached).length >= 6, 'all of it was tried');
+  assert.equal(probe.origin, 'null');
+  const extension = ['runtime', 'storage', 'offscreen', 'idle', 'alarms', 'extension', 'tabs'];
+  assert.deepEqual(probe.apis.filter(api => extension.includes(api)), [], `${probe.apis}`);
+}
 
 export default {
   async 'a nested instance in the sandboxed worker, by Rust, that reaches nothing'(t) {
@@ -158,12 +167,7 @@ export default {
     assert.match(instance.stack, /wasm:\/\/wasm|wasm-function/, 'made by the Rust instance');
 
     for (const kind of ['worker', 'frame']) {
-      const probe = await until(`the ${kind} is probed`, () => found(kind));
-      assert.deepEqual(Object.entries(probe.reached).filter(([, outcome]) => outcome !== 'refused'), [], kind);
-      assert.ok(Object.keys(probe.reached).length >= 6, 'all of it was tried');
-      assert.equal(probe.origin, 'null');
-      const extension = ['runtime', 'storage', 'offscreen', 'idle', 'alarms', 'extension', 'tabs'];
-      assert.deepEqual(probe.apis.filter(api => extension.includes(api)), [], `${probe.apis}`);
+      reachedNothing(kind, await until(`the ${kind} is probed`, () => found(kind)));
     }
     assert.equal(trap.connections, 0, `heard: ${trap.heard}`);
     // The trap does work: the service worker may reach any relay.

@@ -1,64 +1,129 @@
-// How long the service worker lives, in a browser that no debugger holds up.
+// How long the background lives, in browsers that no debugger holds up: all the time while the node
+// is on, and not for long while it is off.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { firefoxPath, PREFERENCES } from '../../engines/lib/firefox.mjs';
 import { chromiumPath } from '../lib/args.mjs';
 import { FLAGS } from '../lib/browser.mjs';
+import { EMBED, run } from './infer.mjs';
 import { countdown } from '../lib/modules.mjs';
 import { overlay, script } from '../lib/overlay.mjs';
+import { tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
+import { zipped } from '../lib/zip.mjs';
 
-/** Chromium ends an idle service worker after 30 s. */
+/** Both browsers end an idle background after 30 s. */
 const IDLE_MS = 40_000;
+/** A background that lives says so once a second. */
+const SILENT_MS = 6_000;
 
-export default {
-  async 'it stays while it is on, and works afterwards'(t) {
-    const relay = await t.relay({ counted: true });
-    let starts = 0;
-    const counter = createServer((_, answer) => {
-      starts += 1;
-      answer.setHeader('access-control-allow-origin', '*').end();
-    });
-    await new Promise(ready => counter.listen(0, '127.0.0.1', ready));
-    t.after(() => {
-      counter.closeAllConnections();
-      counter.close();
-    });
-    const extension = overlay(t, {
-      before: {
-        'service-worker.js': script((count, settings) => {
-          fetch(count);
-          const get = chrome.storage.local.get.bind(chrome.storage.local);
-          chrome.storage.local.get = async key => ({ settings, ...await get(key) });
-        }, `http://127.0.0.1:${counter.address().port}/`, {
-          on: true, relay: relay.url, share: 100, idle_only: false, on_battery: true,
-        }),
-      },
-    });
-    // A browser's processes end one after the other and write until then:
-    // removing the folder is tried again.
-    const profile = t.folder(mkdtempSync(join(tmpdir(), 'grid-chromium-')));
-    const browser = spawn(chromiumPath(), [
-      ...FLAGS, `--user-data-dir=${profile}`, `--disable-extensions-except=${extension}`,
-      `--load-extension=${extension}`, 'about:blank',
-    ], { stdio: 'ignore' });
-    const ended = new Promise(done => browser.once('exit', done));
-    t.after(() => {
-      browser.kill('SIGTERM');
-      return ended;
-    });
+/** Hears the backgrounds: how often one started, and when one last lived. */
+async function witness(t) {
+  const seen = { starts: 0, heard: 0 };
+  const server = createServer(({ url }, answer) => {
+    if (url === '/start') seen.starts += 1;
+    seen.heard = Date.now();
+    answer.setHeader('access-control-allow-origin', '*').end();
+  });
+  await new Promise(ready => server.listen(0, '127.0.0.1', ready));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  seen.url = `http://127.0.0.1:${server.address().port}`;
+  return seen;
+}
 
+/** A package that has these settings stored, and tells the witness. */
+function telling(t, name, { url }, settings) {
+  return overlay(t, {
+    of: join(t.options.dist, name),
+    before: {
+      'background.js': script((url, settings) => {
+        const tell = path => fetch(url + path).catch(() => {});
+        tell('/start');
+        setInterval(() => tell('/alive'), 1_000);
+        const get = chrome.storage.local.get.bind(chrome.storage.local);
+        chrome.storage.local.get = async key => ({ settings, ...await get(key) });
+      }, url, settings),
+    },
+  });
+}
+
+function started(t, program, args) {
+  const browser = spawn(program, args, { stdio: 'ignore' });
+  const ended = new Promise(done => browser.once('exit', done));
+  t.after(() => {
+    browser.kill('SIGTERM');
+    return ended;
+  });
+}
+
+/** A browser's processes write until they end, one after the other: the folder is removed last. */
+const profileOf = (t, name) => t.folder(mkdtempSync(join(tmpdir(), `grid-${name}-`)));
+
+function startChromium(t, extension) {
+  const profile = profileOf(t, 'chromium');
+  started(t, chromiumPath(), [
+    ...FLAGS, `--user-data-dir=${profile}`, `--disable-extensions-except=${extension}`,
+    `--load-extension=${extension}`, 'about:blank',
+  ]);
+}
+
+/** Firefox takes an extension that lies in its profile, where its owner allows unsigned ones. */
+function startFirefox(t, extension, id) {
+  const profile = profileOf(t, 'firefox');
+  const preferences = {
+    ...PREFERENCES, 'extensions.autoDisableScopes': 0, 'xpinstall.signatures.required': false,
+  };
+  const line = ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`;
+  writeFileSync(join(profile, 'user.js'), Object.entries(preferences).map(line).join(''));
+  mkdirSync(join(profile, 'extensions'));
+  writeFileSync(join(profile, 'extensions', `${id}.xpi`), zipped(extension));
+  started(t, firefoxPath(), ['--headless', '--no-remote', '--profile', profile, 'about:blank']);
+}
+
+const modules = owner => owner.run(countdown(1)).then(({ reason }) => assert.equal(reason, 'exit'));
+const models = owner => run(owner, tinyModels().bert, 'embed', EMBED);
+
+const PACKAGES = {
+  chrome: { start: startChromium, work: modules },
+  android: { start: startChromium, work: models },
+  firefox: { start: (t, folder) => startFirefox(t, folder, 'grid@example'), work: models },
+  'firefox-full': { start: (t, folder) => startFirefox(t, folder, 'grid-full@example'), work: modules },
+};
+
+const tests = {};
+for (const [name, { start, work }] of Object.entries(PACKAGES)) {
+  tests[`${name}: it stays while it is on, and works afterwards`] = async t => {
+    const { bert } = tinyModels();
+    const relay = await t.relay({ counted: true, models: [bert], believing: true });
+    const seen = await witness(t);
+    const settings = { on: true, relay: relay.url, share: 100, idle_only: false, on_battery: true };
+    start(t, telling(t, name, seen, settings));
     const online = async () => (await relay.network()).nodes_online;
-    await until('the node joins', async () => await online() === 1);
+    await until('the node joins', async () => await online() === 1, 60_000);
     const joined = Date.now();
     await until('an idle one would be dead', () => Date.now() - joined > IDLE_MS, 2 * IDLE_MS, 1_000);
     assert.equal(await online(), 1);
-    const result = await relay.owner().run(countdown(1));
-    assert.equal(result.reason, 'exit');
+    await work(relay.owner());
     assert.equal(relay.sockets, 1, 'one socket all the time');
-    assert.equal(starts, 1, 'one service worker all the time');
-  },
-};
+    assert.equal(seen.starts, 1, 'one background all the time');
+  };
+
+  tests[`${name}: it ends while it is off`] = async t => {
+    const relay = await t.relay({ counted: true });
+    const seen = await witness(t);
+    start(t, telling(t, name, seen, { on: false, relay: relay.url }));
+    await until('it started', () => seen.starts === 1, 60_000);
+    await until('it ended', () => Date.now() - seen.heard > SILENT_MS, 110_000, 500);
+    assert.equal(seen.starts, 1, 'nothing brought it back');
+    assert.equal(relay.sockets, 0);
+  };
+}
+
+export default tests;

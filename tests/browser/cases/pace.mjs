@@ -1,5 +1,6 @@
 // The owner's limits: share, presence, battery.
 import assert from 'node:assert/strict';
+import { shares } from '../lib/browser.mjs';
 import { endless } from '../lib/modules.mjs';
 import { BATTERY, IDLE, overlay } from '../lib/overlay.mjs';
 import { sleep, until } from '../lib/wait.mjs';
@@ -23,11 +24,6 @@ async function speed(browser, ms) {
   return (last[0] - first[0]) / (last[1] - first[1]);
 }
 
-async function setShare(browser, share) {
-  await browser.page.locator('#share').fill(String(share));
-  await until('the share is taken', async () => (await browser.view()).settings.share === share);
-}
-
 export default {
   async 'a share of 25% is a quarter of the speed'(t) {
     const { owner, browser } = await t.network({ share: 100 });
@@ -37,9 +33,9 @@ export default {
     let full = 0;
     let quarter = 0;
     for (let round = 0; round < 2; round += 1) {
-      await setShare(browser, 100);
+      await browser.change(shares(100));
       full += await speed(browser, 1_500);
-      await setShare(browser, 25);
+      await browser.change(shares(25));
       quarter += await speed(browser, 2_500);
     }
     const share = quarter / full;
@@ -83,7 +79,7 @@ export default {
     await until('it works', async () => (await browser.view()).running[0]?.fuel > 0);
     await charging(false);
     await until('it pauses', async () => (await browser.view()).state === 'paused');
-    await browser.page.locator('#on_battery').check();
+    await browser.change({ on_battery: true });
     await until('it may', async () => (await browser.view()).state === 'working');
   },
 };

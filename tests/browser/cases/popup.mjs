@@ -1,24 +1,18 @@
-// What the popup says.
+// What the popup says and does.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { accessible } from '../lib/accessible.mjs';
+import { shares } from '../lib/browser.mjs';
 import { endless, fnv } from '../lib/modules.mjs';
 import { IDLE, overlay } from '../lib/overlay.mjs';
 import { trapServer } from '../lib/trap-server.mjs';
 import { until } from '../lib/wait.mjs';
 
-/** GRID_SHOTS names a folder for pictures of each state, to look at. */
-async function picture(popup, name) {
-  if (!process.env.GRID_SHOTS) return;
-  mkdirSync(process.env.GRID_SHOTS, { recursive: true });
-  for (const colorScheme of ['light', 'dark']) {
-    await popup.emulateMedia({ colorScheme });
-    await popup.screenshot({ path: join(process.env.GRID_SHOTS, `${name}-${colorScheme}.png`) });
-  }
-}
+const WAIT = 30_000;
+const shown = async (popup, selector, text) => until(
+  `${selector} says ${text}`,
+  async () => (await popup.locator(selector).textContent()).includes(text), WAIT);
 
 export default {
   async 'it says the state and the reason in words'(t) {
@@ -29,98 +23,145 @@ export default {
     const owner = relay.owner();
     const popup = (browser.page = await browser.popup());
     const says = async (state, why) => {
-      const expected = [words[`state_${state}`].message, words[`why_${why}`].message];
-      await until(`the popup says ${state}, ${why}`, async () => {
-        const shown = [await popup.locator('#word').textContent(), await popup.locator('#why').textContent()];
-        return shown.join() === expected.join();
-      });
-      await picture(popup, `${state}-${why}`);
+      await shown(popup, '#word', words[`state_${state}`].message);
+      await shown(popup, '#why', words[`why_${why}`].message);
+      await accessible(popup, `extension-popup-${state}-${why}`);
     };
     await says('off', 'switched_off');
+    assert.equal(await popup.locator('#stop').isVisible(), false, 'there is nothing to stop');
     await browser.switchOn(`http://${trap.host}`, { share: 50, idleOnly: true });
     await says('paused', 'device_in_use');
     await browser.worker.evaluate(() => setIdle('idle'));
     await says('connecting', 'unreachable');
-    await popup.locator('#relay').fill('ftp://nowhere');
-    await popup.locator('#relay').blur();
+    await browser.change({ relay: 'ftp://nowhere' });
     await says('connecting', 'bad_address');
-    await popup.locator('#relay').fill(relay.url);
-    await popup.locator('#relay').blur();
+    await browser.change({ relay: relay.url });
+    await says('waiting', 'no_work');
+    await browser.change({ hours: { from: 0, to: 60, days: 0 } });
+    await says('paused', 'outside_hours');
+    await browser.change({ hours: null });
     await says('waiting', 'no_work');
     await owner.submit(endless(), [{}], { fuel: 3e9 });
-    await until('a bar moves', async () => await popup.locator('progress').evaluate(bar => bar.value) > 0);
+    await until('a bar moves', async () => await popup.locator('progress').evaluate(bar => bar.value) > 0, WAIT);
     await says('working', 'working');
-    await until('the task is counted', async () => await popup.locator('#tasks').textContent() === '1');
-    assert.equal(await popup.locator('#points').textContent(), '3');
-    const { node } = await browser.view();
-    assert.equal(await popup.locator('#node').textContent(), node.slice(0, 8));
+    await shown(popup, '.since', relay.address);
+    await shown(popup, '#tasks', '1');
+    await shown(popup, '#points', '3');
+    await shown(popup, '#today', '3');
+    assert.equal((await browser.view()).today.tasks, 1);
+    // Points in all are the relay's count; today's are what this browser counted.
+    await browser.stopWorker();
+    await shown(popup, '#today', '3');
+  },
+
+  async 'it pauses for a while, and Stop is always there'(t) {
+    const { relay, owner, browser } = await t.network();
+    const popup = browser.page;
+    await owner.submit(endless(), [{}], { fuel: 1e13 });
+    await until('it works', async () => (await browser.view()).running[0]?.fuel > 0, WAIT);
+    assert.ok(await popup.locator('#stop').isVisible());
+    await popup.locator('#snooze summary').click();
+    await popup.locator('[data-minutes="15"]').click();
+    await until('it pauses', async () => (await browser.view()).why === 'snoozed', WAIT);
+    const { until: end, settings } = await browser.view();
+    assert.ok(settings.on, 'it is still on');
+    assert.ok(Math.abs(end - Date.now() - 15 * 60_000) < WAIT, `${end - Date.now()} ms`);
+    const minute = new Intl.DateTimeFormat('en', { minute: '2-digit' }).format(end).padStart(2, '0');
+    await shown(popup, '#why', `:${minute}`);
+    await accessible(popup, 'extension-popup-paused-snoozed');
+    assert.ok(await popup.locator('#stop').isVisible());
+    // A snooze outlives the service worker.
+    await browser.stopWorker();
+    await until('it still pauses', async () => (await browser.view()).why === 'snoozed', WAIT);
+    await popup.locator('#resume').click();
+    await until('it works', async () => (await browser.view()).state === 'working', WAIT);
+
+    await popup.locator('#snooze summary').click();
+    await popup.locator('[data-minutes="0"]').click();
+    await until('it pauses', async () => (await browser.view()).why === 'snoozed', WAIT);
+    const morning = await popup.evaluate(at => new Date(at).toTimeString().slice(0, 5), (await browser.view()).until);
+    assert.equal(morning, '06:00');
+    await popup.locator('#stop').click();
+    await until('it is off', async () => (await browser.view()).state === 'off', WAIT);
+    assert.equal((await browser.view()).settings.snooze_until, 0, 'the next start is one');
+    await until('nobody is connected', async () => (await relay.network()).nodes_online === 0, WAIT);
   },
 
   async 'it works with the keyboard, and everything has a name'(t) {
-    const browser = await t.browser();
+    const { browser, owner } = await t.network();
+    await browser.joined();
+    await owner.run(fnv(), { stdin: 'one' });
     const popup = await browser.popup();
-    const names = [];
-    for (let at = 0; at < 8; at += 1) {
+    await popup.waitForSelector('#done:not([hidden])');
+    const focused = async () => {
       await popup.keyboard.press('Tab');
-      names.push(await popup.evaluate(() => {
-        const { id, labels, textContent } = document.activeElement;
-        return [id, (labels?.[0]?.textContent ?? textContent).trim().length > 0];
-      }));
-    }
-    const order = ['switch', 'share', 'idle_only', 'on_battery', 'inference', 'models_mib', 'relay', 'acks'];
+      return popup.evaluate(() => {
+        const { id, ariaLabel, textContent, parentElement } = document.activeElement;
+        return [id || parentElement.id, (ariaLabel || textContent).trim().length > 0];
+      });
+    };
+    const names = [];
+    for (let at = 0; at < 6; at += 1) names.push(await focused());
+    const order = ['switch', 'stop', 'snooze', 'done', 'options', 'network'];
     assert.deepEqual(names, order.map(id => [id, true]));
     await popup.locator('#switch').focus();
     await popup.keyboard.press('Space');
-    await until('the switch is on', async () => (await browser.view()).settings.on);
-    assert.equal(await popup.locator('#switch').getAttribute('aria-checked'), 'true');
-    await popup.locator('#share').focus();
-    await popup.keyboard.press('ArrowLeft');
-    await until('the share is less', async () => (await browser.view()).settings.share === 45);
+    await until('the switch is off', async () => !(await browser.view()).settings.on, WAIT);
+    await until('it says so', async () =>
+      await popup.locator('#switch').getAttribute('aria-checked') === 'false', WAIT);
   },
 
-  async 'it saves acknowledgements that an audit takes'(t) {
+  async 'the last tasks have receipts, which it checks'(t) {
     const { relay, owner, browser } = await t.network();
     await browser.joined();
     await owner.run(fnv(), { stdin: 'one' });
     await owner.run(fnv(), { stdin: 'two' });
-    const folder = t.folder(mkdtempSync(join(tmpdir(), 'grid-acks-')));
-    const saved = async name => {
-      const popup = await browser.popup();
-      const [download] = await Promise.all([
-        popup.waitForEvent('download'),
-        popup.locator('#acks').click(),
-      ]);
-      const file = join(folder, name);
-      await download.saveAs(file);
-      await popup.close();
-      return [file, JSON.parse(readFileSync(file, 'utf8'))];
-    };
-    const [file, acks] = await saved('acks.json');
-    assert.equal(acks.length, 2);
-    assert.ok(acks.every(({ ack, signature }) => ack.seq > 0 && signature.length === 128));
-    const audit = file => promisify(execFile)(t.options.gridBin, ['audit', relay.url, '--ack', file], {
-      env: { ...process.env, XDG_CACHE_HOME: folder, XDG_DATA_HOME: folder, XDG_STATE_HOME: folder },
-    });
-    await audit(file);
-    // One that the relay didn't sign proves nothing.
-    acks[0].ack.seq += 1;
-    const forged = join(folder, 'forged.json');
-    writeFileSync(forged, JSON.stringify(acks));
-    await assert.rejects(audit(forged), /not signed/);
-    // They outlive the service worker.
-    await browser.stopWorker();
-    assert.equal((await saved('again.json'))[1].length, 2);
+    const popup = browser.page;
+    await until('two are listed', async () => await popup.locator('#recent li').count() === 2, WAIT);
+    await popup.locator('#done summary').click();
+    const first = popup.locator('#recent li').first();
+    const seq = (await browser.ask({ kind: 'recent' }))[0].seq;
+    assert.equal(await first.locator('a').getAttribute('href'), `${relay.url}/#/check/${seq}`);
+    await first.getByRole('button').click();
+    await popup.waitForSelector('#recent li:first-child .verdict[data-ok="true"]');
+    await accessible(popup, 'extension-popup-receipts');
+    // What storage holds is not believed.
+    const falsify = (field, change) => browser.worker.evaluate(async ([field, change]) => {
+      const { 'acks-0': acks } = await chrome.storage.local.get('acks-0');
+      const last = acks.at(-1);
+      const of = { ack: last, fuel: last.ack, receipt: last.work }[field];
+      const name = { ack: 'signature', fuel: 'size', receipt: 'receipt_signature' }[field];
+      const before = of[name];
+      of[name] = change ?? (typeof before === 'number' ? before + 1 : `${before[0] === '0' ? '1' : '0'}${before.slice(1)}`);
+      await chrome.storage.local.set({ 'acks-0': acks });
+      return before;
+    }, [field, change]);
+    const check = () => browser.ask({ kind: 'check', relay: relay.url, seq });
+    for (const [field, signed, promised] of [['ack', true, false], ['fuel', true, false], ['receipt', false, true]]) {
+      const before = await falsify(field);
+      assert.deepEqual(await check(), { signed, promised }, field);
+      await falsify(field, before);
+      assert.deepEqual(await check(), { signed: true, promised: true });
+    }
+    assert.match((await browser.ask({ kind: 'check', relay: relay.url, seq: 10_000 })).failed, /unknown_receipt/);
   },
 
   async 'settings and key outlive the browser\'s service worker'(t) {
     const browser = await t.browser();
-    const popup = (browser.page = await browser.popup());
-    await popup.locator('#share').fill('30');
-    await until('the share is taken', async () => (await browser.view()).settings.share === 30);
+    await browser.change(shares(30));
     const { node } = await browser.view();
     await browser.stopWorker();
     const view = await browser.view();
-    assert.equal(view.settings.share, 30);
+    assert.deepEqual(view.settings.idle, { cpu: 30, gpu: 30 });
     assert.equal(view.node, node);
+  },
+
+  async 'the popup and its words in Firefox'(t) {
+    const [relay, browser] = await Promise.all([t.relay(), t.firefox()]);
+    await browser.switchOn(relay.url);
+    await until('it has joined', async () => (await browser.view()).why === 'no_work', WAIT);
+    await accessible(browser.page, 'extension-popup-firefox');
+    await browser.click('#stop');
+    await until('it is off', async () => (await browser.view()).state === 'off', WAIT);
   },
 };

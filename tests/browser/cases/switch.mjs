@@ -1,5 +1,6 @@
 // The switch.
 import assert from 'node:assert/strict';
+import { settingsOf } from '../lib/browser.mjs';
 import { endless } from '../lib/modules.mjs';
 import { trapServer } from '../lib/trap-server.mjs';
 import { until } from '../lib/wait.mjs';
@@ -11,11 +12,8 @@ export default {
   async 'nothing runs and no socket opens before it'(t) {
     const trap = await trapServer(t);
     const browser = await t.browser();
-    const popup = await browser.popup();
-    await popup.locator('#relay').fill(`http://${trap.host}`);
-    await popup.locator('#relay').blur();
-    await popup.locator('#idle_only').uncheck();
-    await until('the address is taken', async () => (await browser.view()).settings.relay.endsWith(trap.host));
+    const popup = (browser.page = await browser.popup());
+    await browser.change({ ...settingsOf(`http://${trap.host}`), snooze_until: 0 });
     // What would start it if anything did.
     await browser.worker.evaluate(async () => {
       const started = await node;

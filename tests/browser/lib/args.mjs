@@ -13,9 +13,11 @@ const OPTIONS = {
   keep: { type: 'boolean', default: false },
   only: { type: 'string', multiple: true, default: [] },
   relay: { type: 'string' },
+  rounds: { type: 'string', default: '6' },
   browsers: { type: 'string', default: '1' },
   ext: { type: 'string', default: join(root, 'dist/chrome') },
   firefox: { type: 'string', default: join(root, 'dist/firefox') },
+  dist: { type: 'string', default: join(root, 'dist') },
   'relay-bin': { type: 'string', default: join(target, 'debug/grid-relay') },
   'grid-bin': { type: 'string', default: join(target, 'debug/grid') },
 };
@@ -25,7 +27,7 @@ export function options() {
   if (!existsSync(join(values.ext, 'manifest.json'))) {
     throw new Error(`${values.ext} is no extension: run \`cargo xtask ext\``);
   }
-  return { ...values, relayBin: values['relay-bin'], gridBin: values['grid-bin'] };
+  return { ...values, root, target, relayBin: values['relay-bin'], gridBin: values['grid-bin'] };
 }
 
 /** The browser: CHROMIUM, or what the PATH has. */

@@ -12,8 +12,20 @@ export const FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
+/** The same share of everything, whether its owner is there or not. */
+export function shares(percent) {
+  const all = { cpu: percent, gpu: percent };
+  return { idle: all, in_use: all };
+}
+
+/** Settings of a node that works as much as a test wants. */
+export function settingsOf(relay, { share = 100, idleOnly = false, onBattery = false } = {}) {
+  const settings = { relay, ...shares(share), on_battery: onBattery };
+  return idleOnly ? { ...settings, in_use: { cpu: 0, gpu: 0 } } : settings;
+}
+
 export class Browser {
-  static async start(extension) {
+  static async start(extension, flags = []) {
     const browser = new Browser();
     browser.profile = mkdtempSync(join(tmpdir(), 'grid-chromium-'));
     browser.context = await chromium.launchPersistentContext(browser.profile, {
@@ -21,7 +33,7 @@ export class Browser {
       headless: true,
       chromiumSandbox: false,
       ignoreDefaultArgs: ['--disable-extensions'],
-      args: [...FLAGS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
+      args: [...FLAGS, ...flags, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
     });
     const worker = browser.context.serviceWorkers()[0]
       ?? await browser.context.waitForEvent('serviceworker');
@@ -34,27 +46,35 @@ export class Browser {
     return this.context.serviceWorkers().at(-1);
   }
 
+  /** A page of the extension. */
+  async open(file, viewport = { width: 1024, height: 800 }) {
+    const page = await this.context.newPage();
+    await page.setViewportSize(viewport);
+    await page.goto(`chrome-extension://${this.id}/${file}`);
+    return page;
+  }
+
   async popup() {
-    const popup = await this.context.newPage();
-    await popup.setViewportSize({ width: 340, height: 620 });
-    await popup.goto(`chrome-extension://${this.id}/popup.html`);
-    await popup.waitForFunction(() => document.body.dataset.state);
+    const popup = await this.open('popup.html', { width: 372, height: 600 });
+    await popup.waitForSelector('[data-state]');
     return popup;
   }
 
-  /** Sets the node up through the popup, as its owner would, and switches it on. */
-  async switchOn(relay, { share = 100, idleOnly = false, onBattery = false } = {}) {
-    const popup = this.page ?? (this.page = await this.popup());
-    await popup.locator('#relay').fill(relay);
-    await popup.locator('#relay').blur();
-    await popup.locator('#share').fill(String(share));
-    await popup.locator('#idle_only').setChecked(idleOnly);
-    await popup.locator('#on_battery').setChecked(onBattery);
-    await until('the settings are taken', async () => {
-      const { settings } = await this.view();
-      return settings.relay === relay && settings.share === share && settings.idle_only === idleOnly;
-    });
-    await popup.locator('#switch').click();
+  async options() {
+    const options = await this.open('options.html');
+    await options.waitForSelector('[data-ready]');
+    return options;
+  }
+
+  /** Changes settings, as the options page does. */
+  async change(settings) {
+    await this.ask({ kind: 'settings', settings });
+  }
+
+  /** Sets the node up, and switches it on as its owner would. */
+  async switchOn(relay, how) {
+    await this.change(settingsOf(relay, how));
+    await this.page.locator('#switch').click();
     await until('the node is on', async () => (await this.view()).settings.on);
   }
 
@@ -68,10 +88,15 @@ export class Browser {
     this.page = undefined;
   }
 
-  /** What the popup is shown. */
-  async view() {
+  /** Sends a message as a page of the extension does. */
+  async ask(message) {
     const popup = this.page ?? (this.page = await this.popup());
-    return popup.evaluate(() => chrome.runtime.sendMessage({ kind: 'status' }));
+    return popup.evaluate(message => chrome.runtime.sendMessage(message), message);
+  }
+
+  /** What the pages are shown. */
+  view() {
+    return this.ask({ kind: 'status' });
   }
 
   async click(selector) {

@@ -1,6 +1,7 @@
 // Headless Firefox with the unpacked extension, driven through its popup.
 import puppeteer from 'puppeteer-core';
 import { firefoxPath, PREFERENCES } from '../../engines/lib/firefox.mjs';
+import { settingsOf } from './browser.mjs';
 import { until } from './wait.mjs';
 
 const UUID = 'b7c1f6a8-3d52-4e0b-9a51-6c2d8e4f7a10';
@@ -15,43 +16,47 @@ export class Firefox {
       args: ['--remote-allow-system-access'],
       extraPrefsFirefox: {
         ...PREFERENCES,
-        'extensions.webextensions.uuids': JSON.stringify({ 'grid@example': UUID }),
+        'extensions.webextensions.uuids': JSON.stringify({ 'grid@example': UUID, 'grid-full@example': UUID }),
       },
     });
     await browser.browser.installExtension(extension);
     return browser;
   }
 
-  /** The popup's page, once it shows the node's state. */
-  async popup() {
+  /** A page of the extension, once it has what `selector` names. */
+  async open(file, selector) {
     const page = await this.browser.newPage();
     // The promise of an extension's page never resolves.
-    page.goto(`moz-extension://${UUID}/popup.html`).catch(() => {});
-    await until('the popup shows a state', () => page.evaluate(() => document.body?.dataset.state));
+    page.goto(`moz-extension://${UUID}/${file}`).catch(() => {});
+    await until(`${file} is there`, () => page.evaluate(
+      selector => document.querySelector(selector) !== null, selector), 30_000);
     return page;
   }
 
-  async tell(message) {
+  popup() {
+    return this.open('popup.html', '[data-state]');
+  }
+
+  options() {
+    return this.open('options.html', '[data-ready]');
+  }
+
+  async ask(message) {
     this.page ??= await this.popup();
     return this.page.evaluate(message => chrome.runtime.sendMessage(message), message);
   }
 
   view() {
-    return this.tell({ kind: 'status' });
+    return this.ask({ kind: 'status' });
   }
 
-  async change(part) {
-    const { settings } = await this.view();
-    return this.tell({ kind: 'settings', settings: { ...settings, ...part } });
+  async change(settings) {
+    await this.ask({ kind: 'settings', settings });
   }
 
   /** Sets the node up and switches it on. */
-  async switchOn(relay, { share = 100, idleOnly = false, onBattery = false } = {}) {
-    await this.change({ relay, share, idle_only: idleOnly, on_battery: onBattery });
-    // A popup that hasn't seen the change yet would take it back.
-    await until('the popup knows', () => this.page.evaluate(
-      (relay, idle) => document.querySelector('#relay').value === relay
-        && document.querySelector('#idle_only').checked === idle, relay, idleOnly));
+  async switchOn(relay, how) {
+    await this.change(settingsOf(relay, how));
     await this.page.click('#switch');
     await until('the node is on', async () => (await this.view()).settings.on);
   }

@@ -5,9 +5,9 @@ import { appendFileSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export function overlay(test, { before = {}, after = {} }) {
+export function overlay(test, { before = {}, after = {}, of = test.options.ext }) {
   const folder = test.folder(mkdtempSync(join(tmpdir(), 'grid-extension-')));
-  cpSync(test.options.ext, folder, { recursive: true });
+  cpSync(of, folder, { recursive: true });
   for (const [file, code] of Object.entries(before)) {
     const path = join(folder, file);
     writeFileSync(path, `${code}\n${readFileSync(path, 'utf8')}`);

@@ -2,7 +2,7 @@
 // both through puppeteer, so that one test is for both.
 import puppeteer from 'puppeteer-core';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { firefoxPath, PREFERENCES } from '../../engines/lib/firefox.mjs';
@@ -57,3 +57,23 @@ export function proof(t, { relay, owner, job }, task = '0') {
   });
   return file;
 }
+
+export const goto = (page, relay, fragment) => page.goto(`${relay.url}/${fragment}`);
+export const choose = async (page, file) => (await page.$('#file')).uploadFile(file);
+
+/** What the page says of a proof: each step and how it went. */
+export async function verdict(page, ok) {
+  await page.waitForSelector(`.verdict[data-ok="${ok}"]`, { timeout: 60_000 });
+  return page.$$eval('.steps li', steps => steps.map(step => [step.dataset.step, step.className]));
+}
+
+/** The file, with something changed. */
+export function altered(file, name, change) {
+  const content = JSON.parse(readFileSync(file, 'utf8'));
+  change(content);
+  const path = join(dirname(file), `${name}.json`);
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+export const flip = hex => (hex[0] === '0' ? '1' : '0') + hex.slice(1);

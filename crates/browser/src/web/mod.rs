@@ -3,12 +3,14 @@
 
 #![allow(unreachable_pub, reason = "wasm-bindgen exports only what is `pub`")]
 
+mod account;
 mod acks;
 mod blobs;
 mod executor;
 mod guest;
 mod node;
 mod office;
+mod requests;
 mod socket;
 mod storage;
 mod view;

@@ -1,9 +1,10 @@
 //! The service worker: drives [`grid_node::Node`].
 
+use super::account::Account;
 use super::acks::{self, Acks, Kept};
 use super::blobs::BlobAddress;
 use super::socket::{Socket, SocketEvent};
-use super::view::{Figures, View};
+use super::view::Figures;
 use super::{performance_now, storage};
 use crate::messages::{
     Finished, FromSupervisor, Inference, Job, Model, ToSupervisor, give_back_reason,
@@ -11,9 +12,9 @@ use crate::messages::{
 use gloo::timers::callback::Timeout;
 use grid_contexts::port::Port;
 use grid_contexts::script::console_error;
-use grid_node::{Action, Config, Event, FetchKind, IdleState, Power, Settings};
+use grid_node::{Action, Config, Event, FetchKind, IdleState, Power, Receipted, Settings, Share};
 use grid_protocol::infer::ARITHMETIC;
-use grid_protocol::{GiveBackReason, LeaseId, Package};
+use grid_protocol::{GiveBackReason, LeaseId, Package, PublicKey};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -42,33 +43,46 @@ extern "C" {
 
 /// The node, as the service worker's script holds it.
 #[wasm_bindgen(js_name = Node)]
-pub struct NodeHandle(Rc<Driver>);
+pub struct NodeHandle(pub(super) Rc<Driver>);
 
-struct Driver {
-    node: RefCell<grid_node::Node>,
-    settings: RefCell<Settings>,
+pub(super) struct Driver {
+    pub(super) node: RefCell<grid_node::Node>,
+    pub(super) settings: RefCell<Settings>,
     socket: RefCell<Option<Socket>>,
     /// The port to the supervisor.
     office: RefCell<Option<Port>>,
     /// Does the node want the executor?
     executing: Cell<bool>,
     /// Has the offscreen document told of the power supply? Only it knows.
-    power_known: Cell<bool>,
+    pub(super) power_known: Cell<bool>,
     timer: RefCell<Option<Timeout>>,
-    last_now: Cell<u64>,
     /// When a message was last sent, for [`Figures`].
     last_sent: Cell<f64>,
-    figures: RefCell<Figures>,
+    pub(super) figures: RefCell<Figures>,
     /// Models that are kept.
-    models: RefCell<Vec<Model>>,
-    acks: RefCell<Acks>,
+    pub(super) models: RefCell<Vec<Model>>,
+    pub(super) acks: RefCell<Acks>,
+    pub(super) account: RefCell<Account>,
+    /// What went wrong when something was last to be kept.
+    pub(super) trouble: RefCell<Option<String>>,
+}
+
+/// Milliseconds since 1970, as the device's clock says: the node copes with one
+/// that is set.
+pub(super) fn now() -> u64 {
+    js_sys::Date::now() as u64
+}
+
+/// Minutes that local time is ahead of UTC.
+pub(super) fn zone() -> i32 {
+    -js_sys::Date::new_0().get_timezone_offset() as i32
 }
 
 /// Starts the node with what storage holds. `agent` is the package's name;
 /// `modules`: there is a sandbox for fetched modules.
 #[wasm_bindgen(js_name = startNode)]
 pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValue> {
-    let key = storage::key().await?;
+    let (key, trouble) = storage::key().await?;
     let settings = storage::settings().await;
     let leases = if settings.on { storage::leases().await } else { Vec::new() };
     let mut seed = [0; 8];
@@ -81,23 +95,25 @@ pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValu
         jitter_seed: u64::from_le_bytes(seed),
         ..Config::default()
     };
-    let now = js_sys::Date::now() as u64;
     let driver = Rc::new(Driver {
-        node: RefCell::new(grid_node::Node::new(config, key, leases, now)),
+        node: RefCell::new(grid_node::Node::new(config, key, leases, now())),
         settings: RefCell::new(settings),
         socket: RefCell::default(),
         office: RefCell::default(),
         executing: Cell::new(false),
         power_known: Cell::new(false),
         timer: RefCell::default(),
-        last_now: Cell::new(now),
         last_sent: Cell::new(0.0),
         figures: RefCell::default(),
         models: RefCell::new(storage::models().await),
         acks: RefCell::new(Acks::load().await),
+        account: RefCell::new(Account::load().await),
+        trouble: RefCell::new(trouble),
     });
     let handle = NodeHandle(driver);
     handle.0.announce_models();
+    handle.0.tell_zone();
+    handle.0.tell_membership();
     handle.idle(&idle_state().await.as_string().unwrap_or_default());
     handle.0.settle_settings();
     handle.0.figures.borrow_mut().ready_ms = performance_now();
@@ -121,40 +137,8 @@ impl NodeHandle {
         if !office && self.0.office.borrow().is_some() {
             self.0.office_gone();
         }
+        self.0.tell_zone(); // Which changes twice a year, and with a journey.
         self.0.feed(Event::Wake);
-    }
-
-    /// The owner changed settings. An error: they are none.
-    pub async fn change(&self, settings: JsValue) -> Result<(), JsValue> {
-        let mut settings: Settings = serde_wasm_bindgen::from_value(settings)?;
-        settings.share = settings.share.clamp(1, 100);
-        storage::save_settings(&settings).await?;
-        self.0.settings.replace(settings);
-        self.0.settle_settings();
-        Ok(())
-    }
-
-    /// What the popup is shown.
-    pub fn view(&self) -> Result<JsValue, JsValue> {
-        let status = self.0.node.borrow().status();
-        let (settings, figures) = (self.0.settings.borrow(), self.0.figures.borrow());
-        let models = self.0.models.borrow();
-        Ok(storage::to_js(&View::new(status, &settings, &models, &figures))?)
-    }
-
-    /// Deletes the models that are kept. An error: they are in use.
-    #[wasm_bindgen(js_name = emptyModels)]
-    pub async fn empty_models(&self) -> Result<(), JsValue> {
-        delete_models().await?;
-        self.0.keep_models(Vec::new());
-        Ok(())
-    }
-
-    /// The acknowledgements that the relay in the settings gave, as
-    /// `grid audit --ack` takes them.
-    pub async fn acks(&self) -> Result<JsValue, JsValue> {
-        let origin = self.0.origin();
-        Ok(storage::to_js(&acks::of_relay(&origin).await)?)
     }
 
     /// Keep a spare worker ready, or don't: to measure what it saves.
@@ -164,27 +148,62 @@ impl NodeHandle {
 }
 
 impl Driver {
-    /// Milliseconds since 1970 that never go back.
-    fn now(&self) -> u64 {
-        self.last_now.set(self.last_now.get().max(js_sys::Date::now() as u64));
-        self.last_now.get()
+    /// The node's key.
+    pub(super) fn key(&self) -> PublicKey {
+        self.node.borrow().status().node
+    }
+
+    /// Settings hold from now on, whether they can be kept or not.
+    pub(super) async fn change(self: &Rc<Self>, settings: Settings) {
+        self.settings.replace(settings.clone());
+        self.tell_zone();
+        self.settle_settings();
+        self.noted("settings", storage::save_settings(&settings).await);
+    }
+
+    /// Changes the account that the node belongs to.
+    pub(super) async fn belong<T>(
+        self: &Rc<Self>,
+        change: impl FnOnce(&mut Account, &PublicKey) -> T,
+    ) -> T {
+        let node = self.key();
+        let changed = change(&mut self.account.borrow_mut(), &node);
+        let account = self.account.borrow().clone();
+        self.tell_membership();
+        self.noted("the account", account.save().await);
+        changed
+    }
+
+    /// Deletes the models that are kept. An error: they are in use.
+    pub(super) async fn empty_models(self: &Rc<Self>) -> Result<(), JsValue> {
+        delete_models().await?;
+        self.keep_models(Vec::new());
+        Ok(())
+    }
+
+    fn tell_zone(self: &Rc<Self>) {
+        self.feed(Event::Zone(zone()));
+    }
+
+    fn tell_membership(self: &Rc<Self>) {
+        let membership = self.account.borrow().membership();
+        self.feed(Event::Membership(membership));
+    }
+
+    /// Says whether something could be kept. A node that can keep nothing goes
+    /// on, and says so.
+    fn noted(&self, what: &str, kept: Result<(), String>) {
+        if let Err(error) = &kept {
+            console_error(&format!("{what} can't be kept: {error}"));
+        }
+        self.trouble.replace(kept.err());
     }
 
     /// Tells the node, and does what it asks for.
     fn feed(self: &Rc<Self>, event: Event) {
         let came = performance_now();
-        let ack = match &event {
-            Event::Message(bytes) => Kept::of(&self.origin(), bytes),
-            _ => None,
-        };
-        let actions = self.node.borrow_mut().handle(self.now(), event);
+        let actions = self.node.borrow_mut().handle(now(), event);
         for action in actions {
-            // A node drops a lease for an acknowledgement that is genuine.
-            if let (Action::Drop(lease), Some(ack)) = (&action, &ack)
-                && *lease == ack.lease()
-            {
-                self.keep(ack.clone());
-            }
             if let Action::Fetch { lease, .. } | Action::Run { lease, .. } = &action {
                 self.figures.borrow_mut().came(*lease, came);
             }
@@ -192,13 +211,11 @@ impl Driver {
         }
     }
 
-    fn keep(&self, ack: Kept) {
-        let (number, part) = self.acks.borrow_mut().keep(ack);
-        spawn_local(async move {
-            if let Err(error) = acks::save(number, part).await {
-                console_error(&format!("an acknowledgement is not kept: {error}"));
-            }
-        });
+    fn keep(self: &Rc<Self>, receipted: Receipted) {
+        let kept = Kept::new(self.origin(), now() as f64, receipted);
+        let written = self.acks.borrow_mut().keep(kept, zone());
+        let driver = self.clone();
+        spawn_local(async move { driver.noted("a receipt", acks::save(written).await) });
     }
 
     fn act(self: &Rc<Self>, action: Action) {
@@ -247,14 +264,19 @@ impl Driver {
                 self.tell_office(&ToSupervisor::Infer(lease, job));
             }
             Action::Drop(lease) => self.tell_office(&ToSupervisor::Drop(lease)),
-            Action::Pace(share) => self.tell_office(&ToSupervisor::Pace(share)),
-            Action::Save(leases) => spawn_local(async move {
-                if let Err(error) = storage::save_leases(&leases).await {
-                    console_error(&format!("leases are not saved: {error}"));
-                }
-            }),
+            Action::Pace(Share { cpu, gpu }) => self.tell_office(&ToSupervisor::Pace(cpu, gpu)),
+            Action::Keep(receipted) => self.keep(*receipted),
+            Action::Save(leases) => {
+                let driver = self.clone();
+                spawn_local(async move {
+                    // Of another area: a success says nothing of what is kept for good.
+                    if let Err(error) = storage::save_leases(&leases).await {
+                        driver.noted("leases", Err(error));
+                    }
+                });
+            }
             Action::Wake(at) => {
-                let wait = at.saturating_sub(self.now()).min(i32::MAX as u64) as u32;
+                let wait = at.saturating_sub(now()).min(i32::MAX as u64) as u32;
                 let driver = self.clone();
                 let timer = Timeout::new(wait, move || driver.feed(Event::Wake));
                 self.timer.replace(Some(timer));
@@ -385,10 +407,9 @@ impl Driver {
         }
         self.models.replace(models.clone());
         self.announce_models();
+        let driver = self.clone();
         spawn_local(async move {
-            if let Err(error) = storage::save_models(&models).await {
-                console_error(&format!("the list of models is not kept: {error}"));
-            }
+            driver.noted("the list of models", storage::save_models(&models).await);
         });
     }
 
@@ -404,7 +425,7 @@ impl Driver {
     }
 
     /// The relay's origin, as the node connects to it.
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         let relay = self.settings.borrow().relay.trim().to_owned();
         web_sys::Url::new(&relay).map(|url| url.origin()).unwrap_or_default()
     }

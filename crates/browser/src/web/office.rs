@@ -23,34 +23,52 @@ struct Inner {
     build_frame: Option<Function>,
     /// Starts the service worker.
     wake_node: Function,
+    /// Starts what infers in this very context.
+    infer_here: Option<Function>,
     frame: RefCell<Option<FramePort>>,
     node: RefCell<Option<Port>>,
     connection: Cell<u32>,
     workers: RefCell<Vec<(WorkerId, Port)>>,
-    inference: RefCell<Option<InferenceWorker>>,
+    inference: RefCell<Option<Inferring>>,
     ticks: RefCell<Option<Interval>>,
 }
 
-/// The worker that infers. Terminated when dropped.
-struct InferenceWorker {
-    worker: Worker,
+/// What infers. Ended when dropped.
+struct Inferring {
+    home: Home,
     port: Port,
     _error: Closure<dyn FnMut(JsValue)>,
+}
+
+/// Where it is.
+enum Home {
+    /// In a worker, to be terminated.
+    Worker(Worker),
+    /// In this context; this ends it.
+    Here(Function),
 }
 
 /// The port to the frame's script, which starts and terminates workers.
 struct FramePort {
     port: MessagePort,
+    /// Removes the frame, and its workers with it.
+    remove: Option<Function>,
     _message: Closure<dyn FnMut(MessageEvent)>,
 }
 
 #[wasm_bindgen]
 impl Office {
     /// Starts the supervisor. `build_frame(port)` puts the sandboxed frame in
-    /// the place of the one before and hands it the port; without, no modules
-    /// are run. `wake_node()` starts the service worker.
+    /// the place of the one before, hands it the port and may give a function
+    /// that removes it; without, no modules are run. `wake_node()` starts the
+    /// service worker. `infer_here(port, failed)` is for where no workers are:
+    /// it starts what infers in this context, and gives a function that ends it.
     #[wasm_bindgen(constructor)]
-    pub fn new(build_frame: Option<Function>, wake_node: Function) -> Self {
+    pub fn new(
+        build_frame: Option<Function>,
+        wake_node: Function,
+        infer_here: Option<Function>,
+    ) -> Self {
         let now = performance_now();
         let supervisor = match &build_frame {
             Some(_) => Supervisor::new(now),
@@ -60,6 +78,7 @@ impl Office {
             supervisor: RefCell::new(supervisor),
             build_frame,
             wake_node,
+            infer_here,
             frame: RefCell::default(),
             node: RefCell::default(),
             connection: Cell::new(0),
@@ -94,6 +113,7 @@ impl Office {
     pub fn close(&self) {
         self.0.node.take();
         self.0.workers.take();
+        self.0.frame.take();
         self.0.inference.take();
         self.0.ticks.take();
     }
@@ -167,9 +187,11 @@ impl Inner {
             inner.on_frame(&event.data());
         });
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        self.frame.replace(Some(FramePort { port, _message: on_message }));
-        if let Some(build) = &self.build_frame {
-            let _ = build.call1(&JsValue::UNDEFINED, &channel.port2());
+        self.frame.replace(Some(FramePort { port, remove: None, _message: on_message }));
+        let Some(build) = &self.build_frame else { return };
+        let built = build.call1(&JsValue::UNDEFINED, &channel.port2()).unwrap_or_default();
+        if let Some(frame) = &mut *self.frame.borrow_mut() {
+            frame.remove = built.dyn_into().ok();
         }
     }
 
@@ -194,9 +216,7 @@ impl Inner {
     }
 
     fn start_inference(self: &Rc<Self>) {
-        let (Ok(channel), Ok(worker)) = (MessageChannel::new(), Worker::new(INFERENCE)) else {
-            return; // It will be missed.
-        };
+        let Ok(channel) = MessageChannel::new() else { return }; // It will be missed.
         let (inner, failed) = (self.clone(), self.clone());
         let on_message = move |message| inner.with(|s, now| s.inference(message, now));
         let port = Port::new(channel.port1(), on_message);
@@ -205,10 +225,16 @@ impl Inner {
             let detail = detail.as_string().unwrap_or_default();
             failed.with(|s, now| s.inference_error(&detail, now));
         });
-        worker.set_onerror(Some(error.as_ref().unchecked_ref()));
-        let theirs = channel.port2();
-        let _ = worker.post_message_with_transfer(&JsValue::NULL, &Array::of1(&theirs));
-        self.inference.replace(Some(InferenceWorker { worker, port, _error: error }));
+        let home = match &self.infer_here {
+            None => Home::in_worker(&channel.port2(), error.as_ref().unchecked_ref()),
+            Some(start) => start
+                .call2(&JsValue::UNDEFINED, &channel.port2(), error.as_ref())
+                .and_then(JsCast::dyn_into)
+                .map(Home::Here),
+        };
+        if let Ok(home) = home {
+            self.inference.replace(Some(Inferring { home, port, _error: error }));
+        }
     }
 
     fn tell_frame(&self, what: &str, worker: WorkerId, ports: &Array) {
@@ -220,10 +246,24 @@ impl Inner {
     }
 }
 
-impl Drop for InferenceWorker {
+impl Home {
+    fn in_worker(port: &MessagePort, error: &Function) -> Result<Self, JsValue> {
+        let worker = Worker::new(INFERENCE)?;
+        worker.set_onerror(Some(error));
+        worker.post_message_with_transfer(&JsValue::NULL, &Array::of1(port))?;
+        Ok(Self::Worker(worker))
+    }
+}
+
+impl Drop for Inferring {
     fn drop(&mut self) {
-        self.worker.set_onerror(None);
-        self.worker.terminate();
+        match &self.home {
+            Home::Worker(worker) => {
+                worker.set_onerror(None);
+                worker.terminate();
+            }
+            Home::Here(end) => drop(end.call0(&JsValue::UNDEFINED)),
+        }
     }
 }
 
@@ -231,5 +271,8 @@ impl Drop for FramePort {
     fn drop(&mut self) {
         self.port.set_onmessage(None);
         self.port.close();
+        if let Some(remove) = &self.remove {
+            let _ = remove.call0(&JsValue::UNDEFINED);
+        }
     }
 }

@@ -29,8 +29,14 @@ const SETTINGS: &str = "settings";
 const LEASES: &str = "leases";
 const MODELS: &str = "models";
 
+/// What is kept, where it is of this kind. An error: storage doesn't answer.
+async fn ask<T: DeserializeOwned>(area: &str, key: &str) -> Result<Option<T>, String> {
+    let value = load_value(area, key).await.map_err(|error| words(&error))?;
+    Ok(serde_wasm_bindgen::from_value(value).ok())
+}
+
 async fn read<T: DeserializeOwned>(area: &str, key: &str) -> Option<T> {
-    serde_wasm_bindgen::from_value(load_value(area, key).await.ok()?).ok()
+    ask(area, key).await.ok().flatten()
 }
 
 async fn write<T: Serialize>(area: &str, key: &str, value: &T) -> Result<(), String> {
@@ -44,18 +50,23 @@ pub(crate) fn to_js<T: Serialize>(value: &T) -> Result<JsValue, String> {
     value.serialize(&plain).map_err(|error| error.to_string())
 }
 
-/// The node's key: made at the first start.
-pub(crate) async fn key() -> Result<SigningKey, String> {
-    let stored: Option<String> = load(SEED).await;
+/// The node's key, made at the first start, and what went wrong with keeping it:
+/// then it ends with the script that runs the node. A key that may be there but
+/// can't be read isn't written over. An error: there is no randomness.
+pub(crate) async fn key() -> Result<(SigningKey, Option<String>), String> {
+    let stored = ask::<String>(LOCAL, SEED).await;
     // A digest has the same shape: 32 bytes as hexadecimal digits.
-    let stored = stored.and_then(|text| text.parse::<Digest>().ok());
-    if let Some(seed) = stored {
-        return Ok(SigningKey::from_seed(seed.0));
+    let seed = stored.as_ref().ok().and_then(|text| text.as_ref()?.parse::<Digest>().ok());
+    if let Some(seed) = seed {
+        return Ok((SigningKey::from_seed(seed.0), None));
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
-    store(SEED, &Digest(seed)).await?;
-    Ok(SigningKey::from_seed(seed))
+    let kept = match stored {
+        Ok(_) => store(SEED, &Digest(seed)).await,
+        Err(error) => Err(error),
+    };
+    Ok((SigningKey::from_seed(seed), kept.err()))
 }
 
 /// The owner's settings.

@@ -1,5 +1,6 @@
-//! What the popup is shown, and the figures that the benchmark reads.
+//! What pages are shown, and the figures that the benchmark reads.
 
+use super::account;
 use crate::messages::Model;
 use grid_node::{Settings, State, Status, Why};
 use grid_protocol::{LeaseId, PublicKey, Runtime, limits};
@@ -8,20 +9,47 @@ use serde::Serialize;
 /// Samples kept of each figure.
 const SAMPLES: usize = 64;
 
-/// What the popup is shown. Numbers are JavaScript's: exact up to 2^53.
+/// What pages are shown. Numbers are JavaScript's: exact up to 2^53.
 #[derive(Debug, Serialize)]
 pub(crate) struct View<'a> {
     state: State,
     why: Why,
+    /// When that ends by itself, in milliseconds since 1970.
+    until: Option<f64>,
     error: Option<String>,
     node: PublicKey,
     tasks: f64,
     points: f64,
+    /// Since midnight, as this browser counted.
+    today: Today,
+    /// The entry of the last receipt that was acknowledged.
+    newest: Option<f64>,
     running: Vec<Running>,
     models: Vec<Kept<'a>>,
+    account: account::Shown<'a>,
+    /// What went wrong when something was to be kept.
+    trouble: Option<&'a str>,
     settings: &'a Settings,
     version: &'static str,
     debug: &'a Figures,
+}
+
+#[derive(Debug, Serialize)]
+struct Today {
+    tasks: f64,
+    points: f64,
+}
+
+/// What the node doesn't know itself.
+pub(super) struct Besides<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) models: &'a [Model],
+    pub(super) figures: &'a Figures,
+    pub(super) account: account::Shown<'a>,
+    pub(super) trouble: Option<&'a str>,
+    /// Tasks and fuel of today.
+    pub(super) today: (u64, u64),
+    pub(super) newest: Option<u64>,
 }
 
 /// A model that is kept.
@@ -47,12 +75,8 @@ struct Running {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(
-        status: Status,
-        settings: &'a Settings,
-        models: &'a [Model],
-        figures: &'a Figures,
-    ) -> Self {
+    pub(super) fn new(status: Status, besides: Besides<'a>) -> Self {
+        let Besides { settings, models, figures, account, trouble, today, newest } = besides;
         let running = status.running.into_iter().map(|run| Running {
             lease: run.lease,
             runtime: run.runtime,
@@ -67,20 +91,29 @@ impl<'a> View<'a> {
         Self {
             state: status.state,
             why: status.why,
+            until: status.until.map(|until| until as f64),
             error: status.error,
             node: status.node,
             tasks: status.tasks as f64,
-            points: status.fuel as f64 / limits::FUEL_PER_POINT as f64,
+            points: points(status.fuel),
+            today: Today { tasks: today.0 as f64, points: points(today.1) },
+            newest: newest.map(|seq| seq as f64),
             running: running.collect(),
             models: models
                 .iter()
                 .map(|model| Kept { name: &model.name, bytes: model.bytes as f64 })
                 .collect(),
+            account,
+            trouble,
             settings,
             version: env!("CARGO_PKG_VERSION"),
             debug: figures,
         }
     }
+}
+
+fn points(fuel: u64) -> f64 {
+    fuel as f64 / limits::FUEL_PER_POINT as f64
 }
 
 /// Times, in milliseconds.

@@ -1,12 +1,16 @@
 //! The frame around every page: title, places to go, what page it is.
 
+use super::key::Keys;
 use super::pages;
 use crate::route::Route;
 use leptos::html;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast as _;
 
 pub(super) fn mount() {
+    // What index.html showed until now.
+    if let Some(skeleton) = document().get_element_by_id("skeleton") {
+        skeleton.remove();
+    }
     mount_to_body(App);
 }
 
@@ -23,7 +27,7 @@ fn here() -> Route {
 
 #[component]
 fn App() -> impl IntoView {
-    pages::Key::provide();
+    Keys::provide();
     let route = RwSignal::new(here());
     let main = NodeRef::<html::Main>::new();
     let handle = window_event_listener(leptos::ev::hashchange, move |_| {
@@ -42,7 +46,8 @@ fn App() -> impl IntoView {
             let _ = main.focus();
         }
     };
-    let places = [Route::Overview, Route::Leaders, Route::Check(None), Route::Job(None)];
+    let places =
+        [Route::Overview, Route::Leaders, Route::Submit, Route::Job(None), Route::Check(None)];
     view! {
         <header>
             <a class="skip" href="#/" on:click=skip>"Skip to the page"</a>
@@ -63,6 +68,7 @@ fn App() -> impl IntoView {
                             <li><a href=place.to_string() aria-current=current>{name(place)}</a></li>
                         }
                     }).collect_view()}
+                    <li><a class="lend" href="node/">"Lend this browser"</a></li>
                 </ul>
             </nav>
         </header>
@@ -73,7 +79,8 @@ fn App() -> impl IntoView {
             <p>"One point is 1,000,000,000 fuel of verified work. Everything here follows from the \
                 relay's public log, and "<a href="#/audit">"can be recomputed in this page"</a>"."</p>
             <p><a href="v1/network">"/v1/network"</a>" · "<a href="metrics">"/metrics"</a>" · "
-                <a href="log/checkpoint">"/log/checkpoint"</a></p>
+                <a href="log/checkpoint">"/log/checkpoint"</a>" · "
+                <a href="#/operate">"For the operator"</a></p>
         </footer>
     }
 }
@@ -101,25 +108,14 @@ fn page(route: Route) -> AnyView {
         Route::Leaders => pages::leaderboard(),
         Route::Check(entry) => pages::check(entry),
         Route::Audit => pages::audit(),
-        Route::Node(key) => pages::node(key),
+        Route::Node(key) => pages::node(&key),
         Route::Job(id) => pages::job(id),
+        Route::Submit => pages::submit(),
+        Route::Operate => pages::operate(),
         Route::Unknown => view! {
             <h1>"There is no such page"</h1>
             <p><a href="#/">"What the network does now"</a></p>
         }
         .into_any(),
     }
-}
-
-/// Hands bytes to the visitor as a file.
-pub(super) fn save(name: &str, bytes: &[u8]) {
-    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
-    let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence(&parts) else { return };
-    let Ok(url) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
-    if let Ok(link) = document().create_element("a") {
-        let _ = link.set_attribute("href", &url);
-        let _ = link.set_attribute("download", name);
-        link.unchecked_into::<web_sys::HtmlElement>().click();
-    }
-    let _ = web_sys::Url::revoke_object_url(&url);
 }

@@ -3,10 +3,10 @@
 
 use super::parts::{Cell, table, time};
 use leptos::prelude::*;
-use serde::Serialize;
+use serde_json::json;
 
 /// What a chart shows.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Data {
     /// Milliseconds since 1970-01-01 UTC.
     pub(super) times: Vec<u64>,
@@ -21,7 +21,8 @@ pub(super) fn chart(
     data: Signal<Data>,
     summary: Signal<String>,
 ) -> AnyView {
-    let json = move || data.with(|data| serde_json::to_string(data).unwrap_or_default());
+    let json =
+        move || data.with(|data| json!({"times": data.times, "lines": data.lines}).to_string());
     let label = move || format!("{title}: {}", summary.get());
     let rows = move || {
         let Data { times, lines } = data.get();

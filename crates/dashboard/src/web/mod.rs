@@ -1,16 +1,18 @@
-//! What needs a browser: drawing, fetching, the worker.
+//! What needs a browser: drawing, fetching, talking with the worker.
 
 mod app;
 mod chart;
+mod checker;
+mod files;
+mod key;
 mod net;
 mod pages;
 mod parts;
-mod worker;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Starts the pages, or in a worker the replay.
+/// Starts the pages.
 #[wasm_bindgen(start)]
 fn start() {
-    if web_sys::window().is_some() { app::mount() } else { worker::run() }
+    app::mount();
 }

@@ -3,7 +3,6 @@
 
 use crate::route::Route;
 use crate::words;
-use grid_protocol::{ExitReason, PublicKey};
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
@@ -18,9 +17,9 @@ pub(super) enum Cell {
     /// A digest or id.
     Code(String),
     /// A node.
-    Key(PublicKey),
+    Key(String),
     /// Several.
-    Keys(Vec<PublicKey>),
+    Keys(Vec<String>),
     /// A moment, in the visitor's own time; with its day.
     Time(u64, bool),
     /// A way to another page: where, words, and what a screen reader says.
@@ -42,16 +41,15 @@ impl Cell {
         Self::Number(words::points(fuel))
     }
 
-    /// How a run ended.
-    pub(super) fn ending(reason: ExitReason, code: Option<u32>) -> Self {
+    /// How a run ended, as `ExitReason` is written.
+    pub(super) fn ending(reason: &str, code: Option<u64>) -> Self {
         let (tone, word) = match reason {
-            ExitReason::Exit => ("good", "exit"),
-            ExitReason::Trap => ("bad", "trap"),
-            ExitReason::OutOfFuel => ("bad", "out of fuel"),
-            ExitReason::Stack => ("bad", "stack limit"),
-            ExitReason::OutputLimit => ("bad", "output limit"),
+            "exit" => ("good", "exit"),
+            "stack" => ("bad", "stack limit"),
+            other => ("bad", other),
         };
-        Self::Tone(tone, code.map_or(word.to_owned(), |code| format!("{word} {code}")))
+        let word = word.replace('_', " ");
+        Self::Tone(tone, code.map_or(word.clone(), |code| format!("{word} {code}")))
     }
 
     /// The proof of a settlement.
@@ -103,13 +101,13 @@ impl From<&str> for Cell {
 /// A key's first digits beside a colour that is the same wherever it appears,
 /// leading to the node's page. Several nodes may begin alike: the title has
 /// the whole key.
-fn node(key: PublicKey) -> AnyView {
-    let text = key.to_string();
+fn node(key: String) -> AnyView {
     // One of 12 classes: a style attribute would need a weaker content policy.
-    let colour = format!("swatch hue{}", key.0[0] % 12);
-    let short = words::short(&text);
+    let digits = key.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let colour = format!("swatch hue{}", digits.unwrap_or_default() % 12);
+    let short = words::short(&key);
     view! {
-        <a class="key" href=Route::Node(key).to_string() title=text>
+        <a class="key" href=format!("#/node/{key}") title=key>
             <span class=colour aria-hidden="true"></span>
             <code>{short}</code>
         </a>

@@ -2,6 +2,7 @@ use super::quantised::Ggml;
 use super::*;
 use crate::file::{Format, Loader, Span};
 use crate::model::Tensors as _;
+use crate::run::now;
 use crate::testing;
 use crate::tokenizer::{Specials, Tokenizer};
 use proptest::prelude::*;
@@ -73,10 +74,10 @@ fn a_tiny_model_is_converted() {
         assert_eq!(header.tensor(name).unwrap().format, format, "{name}");
     }
     let slice = |span: Span| data.get(span.offset as usize..span.end()? as usize).map(Vec::from);
-    let mut loader = Loader::new(&header, slice);
-    assert_eq!(loader.weights("blk.0.attn_k").unwrap().shape().rows, 32);
+    let mut loader = Loader::new(&header, async |span| slice(span));
+    assert_eq!(now(loader.weights("blk.0.attn_k")).unwrap().shape().rows, 32);
     // 2^32 / 2 pi turns for the first pair, then slower.
-    let turns = loader.words("rope_freqs").unwrap();
+    let turns = now(loader.words("rope_freqs")).unwrap();
     assert_eq!((turns[0], turns.len()), (683_565_276, 16));
     let tokenizer = Tokenizer::decode_section(&slice(header.tokenizer).unwrap()).unwrap();
     assert_eq!(tokenizer.encode("aaa", Specials::Text), [1, 0]);

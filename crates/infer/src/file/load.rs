@@ -41,20 +41,21 @@ pub struct Loader<'a, R> {
     read: R,
 }
 
-impl<'a, R: FnMut(Span) -> Option<Vec<u8>>> Loader<'a, R> {
+impl<'a, R: AsyncFnMut(Span) -> Option<Vec<u8>>> Loader<'a, R> {
     /// Reads the tensors of this model.
     pub fn new(header: &'a Header, read: R) -> Self {
         Self { header, read }
     }
 
-    fn bytes(&mut self, name: &str) -> Result<(&'a Tensor, Vec<u8>), LoadError> {
+    async fn bytes(&mut self, name: &str) -> Result<(&'a Tensor, Vec<u8>), LoadError> {
         let tensor = self.header.tensor(name).ok_or_else(|| LoadError::Missing(name.into()))?;
-        let bytes = (self.read)(tensor.span).filter(|b| b.len() as u64 == tensor.span.length);
+        let bytes = (self.read)(tensor.span).await;
+        let bytes = bytes.filter(|b| b.len() as u64 == tensor.span.length);
         Ok((tensor, bytes.ok_or_else(|| LoadError::Data(name.into()))?))
     }
 
-    fn integers(&mut self, name: &str) -> Result<(&'a Tensor, Vec<i32>), LoadError> {
-        let (tensor, bytes) = self.bytes(name)?;
+    async fn integers(&mut self, name: &str) -> Result<(&'a Tensor, Vec<i32>), LoadError> {
+        let (tensor, bytes) = self.bytes(name).await?;
         match tensor.format {
             Format::I32 => Ok((tensor, words(&bytes))),
             _ => Err(LoadError::Kind(name.into())),
@@ -66,18 +67,18 @@ fn words(bytes: &[u8]) -> Vec<i32> {
     bytes.as_chunks().0.iter().map(|word| i32::from_le_bytes(*word)).collect()
 }
 
-impl<R: FnMut(Span) -> Option<Vec<u8>>> Tensors for Loader<'_, R> {
+impl<R: AsyncFnMut(Span) -> Option<Vec<u8>>> Tensors for Loader<'_, R> {
     type Error = LoadError;
 
-    fn weights(&mut self, name: &str) -> Result<Weights, LoadError> {
-        let (tensor, bytes) = self.bytes(name)?;
+    async fn weights(&mut self, name: &str) -> Result<Weights, LoadError> {
+        let (tensor, bytes) = self.bytes(name).await?;
         let shape = tensor.shape().ok_or_else(|| LoadError::Kind(name.into()))?;
         Weights::decode(shape, &bytes)
             .map_err(|source| LoadError::Weights { name: name.into(), source })
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
-        let (tensor, bytes) = self.bytes(name)?;
+    async fn norm(&mut self, name: &str) -> Result<Norm, LoadError> {
+        let (tensor, bytes) = self.bytes(name).await?;
         let cols = tensor.cols as usize;
         if tensor.format != Format::Norm || cols > MAX_COLS {
             return Err(LoadError::Kind(name.into()));
@@ -94,13 +95,13 @@ impl<R: FnMut(Span) -> Option<Vec<u8>>> Tensors for Loader<'_, R> {
         })
     }
 
-    fn bias(&mut self, name: &str) -> Result<Bias, LoadError> {
-        let (tensor, values) = self.integers(name)?;
+    async fn bias(&mut self, name: &str) -> Result<Bias, LoadError> {
+        let (tensor, values) = self.integers(name).await?;
         Ok(Bias { values, exponent: tensor.exponent })
     }
 
-    fn words(&mut self, name: &str) -> Result<Vec<u32>, LoadError> {
-        let (_, values) = self.integers(name)?;
+    async fn words(&mut self, name: &str) -> Result<Vec<u32>, LoadError> {
+        let (_, values) = self.integers(name).await?;
         Ok(values.into_iter().map(|word| word as u32).collect())
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Tensors as _;
+use crate::run::now;
 use crate::testing::model;
 use grid_protocol::Digest;
 use proptest::prelude::*;
@@ -32,18 +33,18 @@ fn blocks_are_checked_one_by_one() {
 fn tensors_are_read() {
     let (header, data) = model();
     let read = |span: Span| data.get(span.offset as usize..span.end()? as usize).map(Vec::from);
-    let mut loader = Loader::new(&header, read);
-    let norm = loader.norm("token_embd_norm").unwrap();
+    let mut loader = Loader::new(&header, async |span| read(span));
+    let norm = now(loader.norm("token_embd_norm")).unwrap();
     assert_eq!((norm.gains, norm.bias), (vec![3, -2, 1], vec![5, 6, -7]));
     assert_eq!((norm.exponent, norm.epsilon), (-7, 9));
-    let bias = loader.bias("blk.0.attn_q.bias").unwrap();
+    let bias = now(loader.bias("blk.0.attn_q.bias")).unwrap();
     assert_eq!((bias.values, bias.exponent), (vec![7, -8], -9));
-    assert_eq!(loader.words("x").unwrap_err(), LoadError::Missing("x".into()));
+    assert_eq!(now(loader.words("x")).unwrap_err(), LoadError::Missing("x".into()));
     let kind = LoadError::Kind("token_embd_norm".into());
-    assert_eq!(loader.weights("token_embd_norm").unwrap_err(), kind);
-    let mut empty = Loader::new(&header, |_| None);
+    assert_eq!(now(loader.weights("token_embd_norm")).unwrap_err(), kind);
+    let mut empty = Loader::new(&header, async |_| None);
     let missing = LoadError::Data("token_embd_norm".into());
-    assert_eq!(empty.norm("token_embd_norm").unwrap_err(), missing);
+    assert_eq!(now(empty.norm("token_embd_norm")).unwrap_err(), missing);
 }
 
 fn refused(change: fn(&mut Header), error: HeaderError) {

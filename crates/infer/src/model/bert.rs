@@ -81,7 +81,11 @@ impl<B: Backend> Bert<B> {
     ///
     /// # Errors
     /// When a tensor is missing or doesn't fit.
-    pub fn load<T: Tensors>(device: &B, config: Config, tensors: &mut T) -> Result<Self, T::Error> {
+    pub async fn load<T: Tensors>(
+        device: &B,
+        config: Config,
+        tensors: &mut T,
+    ) -> Result<Self, T::Error> {
         let Config { width, inner, head_dim: dim, .. } = config;
         check_heads(config.heads, config.heads, dim)?;
         let queries = config.heads * dim;
@@ -92,32 +96,35 @@ impl<B: Backend> Bert<B> {
             .into());
         }
         let mut parts = Parts { device, tensors, prefix: String::new() };
-        let words = device.weights(parts.weights("token_embd", config.vocabulary, width)?);
+        let words = device.weights(parts.weights("token_embd", config.vocabulary, width).await?);
         // Positions have the embedding of token type 0 in them.
-        let positions = device.weights(parts.weights("position_embd", config.positions, width)?);
-        let norm = parts.norm("token_embd_norm", width, true)?;
+        let positions =
+            device.weights(parts.weights("position_embd", config.positions, width).await?);
+        let norm = parts.norm("token_embd_norm", width, true).await?;
         let mut layers = Vec::with_capacity(config.layers.min(MAX_LAYERS));
         for i in 0..config.layers {
             parts.prefix = format!("blk.{i}.");
-            let mut biased = |name: &str, rows: usize, cols: usize| {
-                let linear = parts.linear(name, rows, cols)?;
+            let mut biased = async |name: &str, rows: usize, cols: usize| {
+                let linear = parts.linear(name, rows, cols).await?;
                 Ok::<_, T::Error>(Biased {
                     linear,
-                    bias: parts.bias(&format!("{name}.bias"), rows)?,
+                    bias: parts.bias(&format!("{name}.bias"), rows).await?,
                 })
             };
-            let q = biased("attn_q", queries, width)?;
-            let (k, v) = (biased("attn_k", queries, width)?, biased("attn_v", queries, width)?);
-            let o = biased("attn_output", width, queries)?;
-            let (up, down) = (biased("ffn_up", inner, width)?, biased("ffn_down", width, inner)?);
+            let q = biased("attn_q", queries, width).await?;
+            let (k, v) =
+                (biased("attn_k", queries, width).await?, biased("attn_v", queries, width).await?);
+            let o = biased("attn_output", width, queries).await?;
+            let (up, down) =
+                (biased("ffn_up", inner, width).await?, biased("ffn_down", width, inner).await?);
             if [&q, &k, &v].iter().any(|l| l.linear.precision != q.linear.precision) {
                 return Err(Misfit(format!(
                     "layer {i}: queries, keys and values of one precision"
                 ))
                 .into());
             }
-            let attention_norm = parts.norm("attn_output_norm", width, true)?;
-            let output_norm = parts.norm("layer_output_norm", width, true)?;
+            let attention_norm = parts.norm("attn_output_norm", width, true).await?;
+            let output_norm = parts.norm("layer_output_norm", width, true).await?;
             layers.push(Layer { q, k, v, o, attention_norm, up, down, output_norm });
         }
         let dense = layers

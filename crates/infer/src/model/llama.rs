@@ -96,11 +96,15 @@ impl<B: Backend> Llama<B> {
     ///
     /// # Errors
     /// When a tensor is missing or doesn't fit.
-    pub fn load<T: Tensors>(device: &B, config: Config, tensors: &mut T) -> Result<Self, T::Error> {
+    pub async fn load<T: Tensors>(
+        device: &B,
+        config: Config,
+        tensors: &mut T,
+    ) -> Result<Self, T::Error> {
         let Config { width, inner, vocabulary, head_dim: dim, .. } = config;
         check_heads(config.heads, config.kv_heads, dim)?;
         let (queries, keys) = (config.heads * dim, config.kv_heads * dim);
-        let frequencies = tensors.words("rope_freqs")?;
+        let frequencies = tensors.words("rope_freqs").await?;
         if frequencies.len() != dim / 2 || !(1..=MAX_CONTEXT).contains(&config.context) {
             return Err(Misfit(
                 "positions: a frequency for each pair, at most 8192 of them".into(),
@@ -108,27 +112,27 @@ impl<B: Backend> Llama<B> {
             .into());
         }
         let mut parts = Parts { device, tensors, prefix: String::new() };
-        let table = parts.weights("token_embd", vocabulary, width)?;
+        let table = parts.weights("token_embd", vocabulary, width).await?;
         let table = (*table.shape(), device.weights(table));
-        let norm = parts.norm("output_norm", width, false)?;
+        let norm = parts.norm("output_norm", width, false).await?;
         let head = match config.tied {
             true => None,
-            false => Some(parts.weights("output", vocabulary, width)?),
+            false => Some(parts.weights("output", vocabulary, width).await?),
         };
         let head = head.map(|w| (*w.shape(), device.weights(w)));
         let mut layers = Vec::with_capacity(config.layers.min(MAX_LAYERS));
         for i in 0..config.layers {
             parts.prefix = format!("blk.{i}.");
             layers.push(Layer {
-                attention_norm: parts.norm("attn_norm", width, false)?,
-                q: parts.linear("attn_q", queries, width)?,
-                k: parts.linear("attn_k", keys, width)?,
-                v: parts.linear("attn_v", keys, width)?,
-                o: parts.linear("attn_output", width, queries)?,
-                mlp_norm: parts.norm("ffn_norm", width, false)?,
-                gate: parts.linear("ffn_gate", inner, width)?,
-                up: parts.linear("ffn_up", inner, width)?,
-                down: parts.linear("ffn_down", width, inner)?,
+                attention_norm: parts.norm("attn_norm", width, false).await?,
+                q: parts.linear("attn_q", queries, width).await?,
+                k: parts.linear("attn_k", keys, width).await?,
+                v: parts.linear("attn_v", keys, width).await?,
+                o: parts.linear("attn_output", width, queries).await?,
+                mlp_norm: parts.norm("ffn_norm", width, false).await?,
+                gate: parts.linear("ffn_gate", inner, width).await?,
+                up: parts.linear("ffn_up", inner, width).await?,
+                down: parts.linear("ffn_down", width, inner).await?,
             });
         }
         let dense = layers

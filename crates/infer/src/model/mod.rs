@@ -18,22 +18,22 @@ pub trait Tensors {
     ///
     /// # Errors
     /// When there is none of that name, or it isn't what the arithmetic allows.
-    fn weights(&mut self, name: &str) -> Result<Weights, Self::Error>;
+    fn weights(&mut self, name: &str) -> impl Future<Output = Result<Weights, Self::Error>>;
     /// A norm.
     ///
     /// # Errors
     /// As [`Tensors::weights`].
-    fn norm(&mut self, name: &str) -> Result<Norm, Self::Error>;
+    fn norm(&mut self, name: &str) -> impl Future<Output = Result<Norm, Self::Error>>;
     /// A bias.
     ///
     /// # Errors
     /// As [`Tensors::weights`].
-    fn bias(&mut self, name: &str) -> Result<Bias, Self::Error>;
+    fn bias(&mut self, name: &str) -> impl Future<Output = Result<Bias, Self::Error>>;
     /// A table of 32-bit words.
     ///
     /// # Errors
     /// As [`Tensors::weights`].
-    fn words(&mut self, name: &str) -> Result<Vec<u32>, Self::Error>;
+    fn words(&mut self, name: &str) -> impl Future<Output = Result<Vec<u32>, Self::Error>>;
 }
 
 /// Parts that don't make a model.
@@ -73,9 +73,9 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
         format!("{}{name}", self.prefix)
     }
 
-    fn weights(&mut self, name: &str, rows: usize, cols: usize) -> Result<Weights, T::Error> {
+    async fn weights(&mut self, name: &str, rows: usize, cols: usize) -> Result<Weights, T::Error> {
         let name = self.name(name);
-        let weights = self.tensors.weights(&name)?;
+        let weights = self.tensors.weights(&name).await?;
         let shape = weights.shape();
         if (shape.rows, shape.cols) != (rows, cols) {
             let (is, wants) =
@@ -87,14 +87,19 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
         Ok(weights)
     }
 
-    fn linear(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear<B>, T::Error> {
-        Ok(Linear::new(self.device, self.weights(name, rows, cols)?))
+    async fn linear(
+        &mut self,
+        name: &str,
+        rows: usize,
+        cols: usize,
+    ) -> Result<Linear<B>, T::Error> {
+        Ok(Linear::new(self.device, self.weights(name, rows, cols).await?))
     }
 
     /// A norm; `biased` for LayerNorm.
-    fn norm(&mut self, name: &str, cols: usize, biased: bool) -> Result<B::Norm, T::Error> {
+    async fn norm(&mut self, name: &str, cols: usize, biased: bool) -> Result<B::Norm, T::Error> {
         let name = self.name(name);
-        let norm = self.tensors.norm(&name)?;
+        let norm = self.tensors.norm(&name).await?;
         let bias = if biased { cols } else { 0 };
         if (norm.gains.len(), norm.bias.len()) != (cols, bias) || cols > MAX_COLS {
             return Err(
@@ -104,9 +109,9 @@ impl<B: Backend, T: Tensors> Parts<'_, B, T> {
         Ok(self.device.norm(norm))
     }
 
-    fn bias(&mut self, name: &str, cols: usize) -> Result<B::Bias, T::Error> {
+    async fn bias(&mut self, name: &str, cols: usize) -> Result<B::Bias, T::Error> {
         let name = self.name(name);
-        let bias = self.tensors.bias(&name)?;
+        let bias = self.tensors.bias(&name).await?;
         if bias.values.len() != cols {
             return Err(Misfit(format!(
                 "bias {name} has {} values instead of {cols}",

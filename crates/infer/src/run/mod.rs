@@ -15,6 +15,8 @@ use grid_protocol::infer::{REFUSED, Work};
 use grid_protocol::{Digest, ExitReason, Files, Side};
 pub use grid_tensor::backend::{Backend, Cpu};
 use std::ops::ControlFlow;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use thiserror::Error;
 
 /// Most tokens that go through the layers at once: a layer of them is a slice.
@@ -127,9 +129,22 @@ impl<B: Backend> Runner<B> {
     pub fn open(
         device: B,
         header: &Header,
-        read: impl FnMut(Span) -> Option<Vec<u8>>,
+        mut read: impl FnMut(Span) -> Option<Vec<u8>>,
     ) -> Result<Self, OpenError> {
-        open::open(device, header, read)
+        now(Self::open_in_slices(device, header, async |span| read(span)))
+    }
+
+    /// The same where `read` waits: for the bytes, and for whatever else is to
+    /// be done between two tensors.
+    ///
+    /// # Errors
+    /// As [`Runner::open`].
+    pub async fn open_in_slices(
+        device: B,
+        header: &Header,
+        read: impl AsyncFnMut(Span) -> Option<Vec<u8>>,
+    ) -> Result<Self, OpenError> {
+        open::open(device, header, read).await
     }
 
     /// What this model does.
@@ -216,6 +231,15 @@ async fn pause<B: Backend>(device: &B, pace: &mut impl Pace) -> Result<(), Halt<
 /// The request of a task.
 fn request<E, T: serde::de::DeserializeOwned>(stdin: &[u8]) -> Result<T, Halt<E>> {
     serde_json::from_slice(stdin).map_err(|error| Halt::Refused(format!("the request: {error}")))
+}
+
+/// The outcome of a future that waits for nothing: it is there when it is first
+/// asked for.
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("it waits for nothing"),
+    }
 }
 
 #[cfg(test)]

@@ -38,12 +38,13 @@ pub enum OpenError {
     Family(&'static str),
 }
 
-pub(super) fn open<B: Backend>(
+pub(super) async fn open<B: Backend>(
     device: B,
     header: &Header,
-    mut read: impl FnMut(Span) -> Option<Vec<u8>>,
+    mut read: impl AsyncFnMut(Span) -> Option<Vec<u8>>,
 ) -> Result<Runner<B>, OpenError> {
-    let tokenizer = Tokenizer::decode_section(&read(header.tokenizer).ok_or(OpenError::Data)?)?;
+    let tokenizer = read(header.tokenizer).await.ok_or(OpenError::Data)?;
+    let tokenizer = Tokenizer::decode_section(&tokenizer)?;
     let parameters = &header.parameters;
     let count = |name, most: usize| parameters.count(name, most as u64).map(|n| n as usize);
     const WIDE: usize = 1 << 20;
@@ -57,37 +58,43 @@ pub(super) fn open<B: Backend>(
     let context = count("context", WIDE)?;
     let mut loader = Loader::new(header, read);
     let model = match header.family {
-        Family::Llama => Model::Decoder(Llama::load(
-            &device,
-            llama::Config {
-                layers,
-                width,
-                inner,
-                vocabulary,
-                heads,
-                kv_heads: count("kv_heads", WIDE)?,
-                head_dim,
-                // GGUF's llama has its queries and keys reordered for neighbours.
-                pairs: Pairs::Neighbours,
-                context: context.min(MAX_CONTEXT),
-                tied: header.tensor("output").is_none(),
-            },
-            &mut loader,
-        )?),
-        Family::Bert => Model::Encoder(Bert::load(
-            &device,
-            bert::Config {
-                layers,
-                width,
-                inner,
-                vocabulary,
-                positions: context,
-                heads,
-                head_dim,
-                context: count("sequence", context)?.min(MAX_CONTEXT),
-            },
-            &mut loader,
-        )?),
+        Family::Llama => Model::Decoder(
+            Llama::load(
+                &device,
+                llama::Config {
+                    layers,
+                    width,
+                    inner,
+                    vocabulary,
+                    heads,
+                    kv_heads: count("kv_heads", WIDE)?,
+                    head_dim,
+                    // GGUF's llama has its queries and keys reordered for neighbours.
+                    pairs: Pairs::Neighbours,
+                    context: context.min(MAX_CONTEXT),
+                    tied: header.tensor("output").is_none(),
+                },
+                &mut loader,
+            )
+            .await?,
+        ),
+        Family::Bert => Model::Encoder(
+            Bert::load(
+                &device,
+                bert::Config {
+                    layers,
+                    width,
+                    inner,
+                    vocabulary,
+                    positions: context,
+                    heads,
+                    head_dim,
+                    context: count("sequence", context)?.min(MAX_CONTEXT),
+                },
+                &mut loader,
+            )
+            .await?,
+        ),
         Family::Gemma3 => return Err(OpenError::Family(Family::Gemma3.name())),
     };
     Ok(Runner { device, tokenizer, model })

@@ -7,8 +7,6 @@ use grid_tensor::ops::attention::Pairs;
 use grid_tensor::ops::norm::Norm;
 use grid_tensor::weights::{Block, Kind, Weights, pack_blocks, pack_floats};
 use proptest::prelude::*;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 const WIDTH: usize = 64;
 const INNER: usize = 96;
@@ -40,7 +38,7 @@ impl Random {
 impl Tensors for Random {
     type Error = Misfit;
 
-    fn weights(&mut self, name: &str) -> Result<Weights, Misfit> {
+    async fn weights(&mut self, name: &str) -> Result<Weights, Misfit> {
         let (rows, cols) = Self::shape(name, 32);
         let kind = if name == "token_embd" { Kind::B8 } else { Kind::N4 };
         let blocks: Vec<Block> = (0..rows * cols / 32)
@@ -53,16 +51,16 @@ impl Tensors for Random {
         pack_blocks(kind, rows, cols, &blocks).map_err(|e| Misfit(e.to_string()))
     }
 
-    fn norm(&mut self, _: &str) -> Result<Norm, Misfit> {
+    async fn norm(&mut self, _: &str) -> Result<Norm, Misfit> {
         let gains: Vec<f32> = (0..WIDTH).map(|_| 1.0 + self.next() as f32 / 2.0).collect();
         Ok(Norm::new(&gains, &[], 1e-5, llama::FRACTION))
     }
 
-    fn bias(&mut self, name: &str) -> Result<Bias, Misfit> {
+    async fn bias(&mut self, name: &str) -> Result<Bias, Misfit> {
         Err(Misfit(format!("no {name}")))
     }
 
-    fn words(&mut self, _: &str) -> Result<Vec<u32>, Misfit> {
+    async fn words(&mut self, _: &str) -> Result<Vec<u32>, Misfit> {
         Ok((0..16).map(|i| (6.8e8 / 1e4f64.powf(f64::from(i) / 16.0)) as u32).collect())
     }
 }
@@ -73,18 +71,18 @@ struct RandomBert(Random);
 impl Tensors for RandomBert {
     type Error = Misfit;
 
-    fn weights(&mut self, name: &str) -> Result<Weights, Misfit> {
+    async fn weights(&mut self, name: &str) -> Result<Weights, Misfit> {
         let (rows, cols) = Random::shape(name, WIDTH);
         let values: Vec<f32> = (0..rows * cols).map(|_| self.0.next() as f32 / 8.0).collect();
         pack_floats(rows, cols, &values).map_err(|e| Misfit(e.to_string()))
     }
 
-    fn norm(&mut self, _: &str) -> Result<Norm, Misfit> {
+    async fn norm(&mut self, _: &str) -> Result<Norm, Misfit> {
         let gains: Vec<f32> = (0..WIDTH).map(|_| 1.0 + self.0.next() as f32 / 2.0).collect();
         Ok(Norm::new(&gains, &gains, 1e-12, bert::FRACTION))
     }
 
-    fn bias(&mut self, name: &str) -> Result<Bias, Misfit> {
+    async fn bias(&mut self, name: &str) -> Result<Bias, Misfit> {
         let cols = Random::shape(name, WIDTH).0;
         Ok(Bias {
             values: (0..cols).map(|_| (self.0.next() * 1e6) as i32).collect(),
@@ -92,7 +90,7 @@ impl Tensors for RandomBert {
         })
     }
 
-    fn words(&mut self, name: &str) -> Result<Vec<u32>, Misfit> {
+    async fn words(&mut self, name: &str) -> Result<Vec<u32>, Misfit> {
         Err(Misfit(format!("no {name}")))
     }
 }
@@ -137,7 +135,7 @@ fn decoder(device: Cpu) -> Runner<Cpu> {
         context: CONTEXT,
         tied: true,
     };
-    let model = Model::Decoder(Llama::load(&device, config, &mut Random(1)).unwrap());
+    let model = Model::Decoder(now(Llama::load(&device, config, &mut Random(1))).unwrap());
     Runner { device, tokenizer: tokenizer(vec![257, 258]), model }
 }
 
@@ -152,16 +150,9 @@ fn encoder(device: Cpu) -> Runner<Cpu> {
         head_dim: 32,
         context: CONTEXT,
     };
-    let model = Model::Encoder(Bert::load(&device, config, &mut RandomBert(Random(2))).unwrap());
+    let model =
+        Model::Encoder(now(Bert::load(&device, config, &mut RandomBert(Random(2)))).unwrap());
     Runner { device, tokenizer: tokenizer(vec![257, 258]), model }
-}
-
-/// A processor never waits, so a run is done when it is first asked.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a run on the processor waited"),
-    }
 }
 
 #[derive(Default)]

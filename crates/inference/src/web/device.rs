@@ -29,6 +29,10 @@ pub(crate) enum Ended {
 }
 
 impl Engine {
+    pub(crate) fn on_gpu(&self) -> bool {
+        matches!(self, Self::Gpu(_))
+    }
+
     pub(crate) async fn run(&self, task: Task<'_>, pace: &mut impl Pace) -> Result<Outcome, Ended> {
         match self {
             Self::Cpu(runner) => runner.run(task, pace).await.map_err(ended),
@@ -48,6 +52,8 @@ fn ended<E: std::error::Error>(error: RunError<E>) -> Ended {
 #[derive(Default)]
 pub(crate) struct Devices {
     losses: Cell<u32>,
+    /// There is no GPU that is worth asking for.
+    none: Cell<bool>,
 }
 
 impl Devices {
@@ -56,34 +62,40 @@ impl Devices {
         self.losses.set(self.losses.get() + 1);
     }
 
-    /// Takes a model to the best device.
+    /// Whether a model may go to the GPU, where its owner lends this share of
+    /// it, in percent.
+    pub(crate) fn may_use_gpu(&self, share: u8) -> bool {
+        share > 0 && !self.none.get() && self.losses.get() < LOSSES
+    }
+
+    /// Takes a model to the best device; to the processor where the GPU is to
+    /// be left alone.
     pub(crate) async fn open(
         &self,
+        gpu: bool,
         header: &Header,
-        read: impl Fn(Span) -> Option<Vec<u8>>,
+        read: impl AsyncFn(Span) -> Option<Vec<u8>>,
     ) -> Result<Engine, String> {
         let refused = |error: OpenError| error.to_string();
-        if let Some(gpu) = self.gpu(header).await {
-            let runner = Runner::open(gpu, header, &read).map_err(refused)?;
+        let gpu = if gpu { self.gpu(header).await } else { None };
+        if let Some(gpu) = gpu {
+            let runner = Runner::open_in_slices(gpu, header, &read).await.map_err(refused)?;
             return Ok(Engine::Gpu(Box::new(runner)));
         }
         if only_gpu() {
             return Err("there is no GPU that computes what it should".into());
         }
-        let runner = Runner::open(Cpu::simd(), header, &read).map_err(refused)?;
+        let runner = Runner::open_in_slices(Cpu::simd(), header, &read).await.map_err(refused)?;
         Ok(Engine::Cpu(Box::new(runner)))
     }
 
     /// A GPU that holds this model and gives the definition's bits.
     async fn gpu(&self, header: &Header) -> Option<Gpu> {
-        if self.losses.get() >= LOSSES {
-            return None;
-        }
-        let gpu = Gpu::open(Options::new(performance_now)).await.ok()?;
+        let gpu = Gpu::open(Options::new(performance_now)).await.ok();
         // A processor that plays GPU is slower than our vectors.
-        if gpu.about().processor && !only_gpu() {
-            return None;
-        }
+        let gpu = gpu.filter(|gpu| !gpu.about().processor || only_gpu());
+        self.none.set(gpu.is_none());
+        let gpu = gpu?;
         let shapes = header.tensors.iter().filter_map(grid_infer::file::Tensor::shape);
         if !shapes.into_iter().all(|shape| gpu.fits(&shape)) {
             return None;

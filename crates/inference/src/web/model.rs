@@ -9,6 +9,7 @@ use grid_contexts::messages::{FromInference, Loading};
 use grid_contexts::wait::performance_now;
 use grid_infer::file::{Header, MAX_HEADER};
 use grid_protocol::{Digest, GiveBackReason, LeaseId};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// Blocks that are on their way at a time.
@@ -52,6 +53,7 @@ pub(crate) async fn load(
     lease: LeaseId,
     source: &Source,
     quota: u64,
+    gpu: bool,
 ) -> Result<Engine, Failure> {
     let mut store = Store::open().await;
     let digest = source.model;
@@ -66,7 +68,7 @@ pub(crate) async fn load(
     worker.say(&FromInference::Models(store.models()));
     let mut front = bytes;
     front.resize(begins as usize, 0);
-    place.write(0, &front).map_err(device)?;
+    place.write(0, &front).await.map_err(device)?;
     let mut arrival =
         Arrival { worker, lease, header: &header, begins, place, bytes: 0, told: f64::MIN };
     let complete = arrival.complete(source).await;
@@ -76,12 +78,20 @@ pub(crate) async fn load(
     worker.say(&FromInference::Models(store.models()));
     complete?;
     let place = arrival.place;
-    let read = |span: grid_infer::file::Span| {
-        place.read(begins.checked_add(span.offset)?, usize::try_from(span.length).ok()?)
+    let stopped = Cell::new(false);
+    // The time that a tensor takes is a slice, as a layer is.
+    let read = async |span: grid_infer::file::Span| {
+        stopped.set(!worker.step().await);
+        let length = usize::try_from(span.length).ok().filter(|_| !stopped.get())?;
+        let bytes = place.read(begins.checked_add(span.offset)?, length).await;
+        worker.begin_slice();
+        bytes
     };
-    let opened = worker.devices.open(&header, read).await;
+    worker.begin_slice();
+    let opened = worker.devices.open(gpu, &header, read).await;
     drop(place);
     match opened {
+        _ if stopped.get() => Err(Failure::stopped()),
         Ok(engine) => Ok(engine),
         Err(error) => {
             store.remove(digest).await;
@@ -118,7 +128,9 @@ impl Arrival<'_> {
         let mut missing = VecDeque::new();
         for number in 0..self.header.blocks.len() {
             let Some(block) = self.header.block(number) else { continue };
-            let kept = self.place.read(self.begins + block.span.offset, block.span.length as usize);
+            let (at, length) = (self.begins + block.span.offset, block.span.length as usize);
+            let kept = self.place.read(at, length).await;
+            self.worker.begin_slice();
             match kept.is_some_and(|bytes| block.check(&bytes).is_ok()) {
                 true => self.here(block.span.length).await?,
                 false => missing.push_back((number, block)),
@@ -135,7 +147,7 @@ impl Arrival<'_> {
             let bytes = transfer.arrived().await.map_err(fetch)?;
             self.worker.begin_slice();
             block.check(&bytes).map_err(|error| fetch(format!("block {number}: {error}")))?;
-            self.place.write(self.begins + block.span.offset, &bytes).map_err(device)?;
+            self.place.write(self.begins + block.span.offset, &bytes).await.map_err(device)?;
             self.here(block.span.length).await?;
         }
     }

@@ -9,7 +9,7 @@ use grid_contexts::pace::{Pace, Rest};
 use grid_contexts::port::Port;
 use grid_contexts::wait::{let_messages_in, performance_now, sleep};
 use grid_infer::run::{self, Outcome, Task};
-use grid_node::RunReport;
+use grid_node::{RunReport, Share};
 use grid_protocol::infer::Work;
 use grid_protocol::{Digest, Files, GiveBackReason, LeaseId, Side, Spec};
 use js_sys::{Function, Promise};
@@ -32,7 +32,9 @@ pub(crate) struct Worker {
     stop: Cell<bool>,
     pub(crate) devices: Devices,
     /// The model in memory.
-    loaded: RefCell<Option<(Digest, Rc<Engine>)>>,
+    loaded: RefCell<Option<Loaded>>,
+    /// What runs may use.
+    share: Cell<Share>,
     /// When the slice began, messages were last let in, and life last told.
     slice: Cell<f64>,
     yielded: Cell<f64>,
@@ -41,9 +43,31 @@ pub(crate) struct Worker {
     resume: RefCell<Option<Function>>,
 }
 
-/// Starts the worker: tasks come on this port.
+/// A model in memory.
+struct Loaded {
+    model: Digest,
+    engine: Rc<Engine>,
+    /// Whether it could have gone to the GPU.
+    gpu: bool,
+}
+
+/// What infers, for whoever shares its context with it and can't terminate it.
 #[wasm_bindgen]
-pub fn infer(port: MessagePort) {
+pub struct Inferring(Rc<Worker>);
+
+#[wasm_bindgen]
+impl Inferring {
+    /// Ends it: a task that runs stops after its slice, and nothing is said.
+    pub fn end(self) {
+        self.0.port.take();
+        self.0.stop.set(true);
+        self.0.go_on();
+    }
+}
+
+/// Starts what infers: tasks come on this port.
+#[wasm_bindgen]
+pub fn infer(port: MessagePort) -> Inferring {
     let now = performance_now();
     let worker = Rc::new(Worker {
         port: RefCell::default(),
@@ -52,6 +76,7 @@ pub fn infer(port: MessagePort) {
         stop: Cell::default(),
         devices: Devices::default(),
         loaded: RefCell::default(),
+        share: Cell::new(Share { cpu: 100, gpu: 100 }),
         slice: Cell::new(now),
         yielded: Cell::new(now),
         told: Cell::new(now),
@@ -61,6 +86,7 @@ pub fn infer(port: MessagePort) {
     let port = Port::new(port, move |message| inner.clone().on_message(message));
     port.send(&FromInference::Ready);
     worker.port.replace(Some(port));
+    Inferring(worker)
 }
 
 impl Worker {
@@ -86,8 +112,9 @@ impl Worker {
                     self.go_on();
                 }
             }
-            ToInference::Pace(share) => {
-                self.pace.borrow_mut().set_share(share);
+            ToInference::Pace(cpu, gpu) => {
+                self.share.set(Share { cpu, gpu });
+                self.set_pace();
                 self.alive();
                 self.go_on();
             }
@@ -115,6 +142,7 @@ impl Worker {
             fuel: spec.fuel,
             output: spec.output_bytes,
         };
+        self.set_pace();
         self.begin_slice();
         let mut slices = Slices { worker: self, lease, offset: 0, pieces: 0 };
         let ended = engine.run(task, &mut slices).await.map_err(|ended| match ended {
@@ -142,15 +170,19 @@ impl Worker {
         origin: String,
         quota: u64,
     ) -> Result<Rc<Engine>, Failure> {
-        if let Some((digest, engine)) = &*self.loaded.borrow()
-            && *digest == spec.module
+        let gpu = self.devices.may_use_gpu(self.share.get().gpu);
+        if let Some(loaded) = &*self.loaded.borrow()
+            && loaded.model == spec.module
+            && loaded.gpu == gpu
         {
-            return Ok(engine.clone());
+            return Ok(loaded.engine.clone());
         }
         self.loaded.take();
         let source = Source { origin, model: spec.module };
-        let engine = Rc::new(load(self, lease, &source, quota).await?);
-        self.loaded.replace(Some((spec.module, engine.clone())));
+        let engine = Rc::new(load(self, lease, &source, quota, gpu).await?);
+        let gpu = engine.on_gpu() || (gpu && self.devices.may_use_gpu(1));
+        let (model, kept) = (spec.module, engine.clone());
+        self.loaded.replace(Some(Loaded { model, engine: kept, gpu }));
         Ok(engine)
     }
 
@@ -171,6 +203,25 @@ impl Worker {
         }
     }
 
+    /// Is the model that runs on the GPU?
+    fn on_gpu(&self) -> bool {
+        self.loaded.borrow().as_ref().is_some_and(|loaded| loaded.engine.on_gpu())
+    }
+
+    /// The pace follows the share of what the run is on.
+    fn set_pace(&self) {
+        let Share { cpu, gpu } = self.share.get();
+        let share = if cpu > 0 && self.on_gpu() { gpu } else { cpu };
+        self.pace.borrow_mut().set_share(share);
+    }
+
+    /// A run on a GPU that is to be left alone from now on can't go on: it is
+    /// given back, and the next one runs on the processor.
+    fn off_the_gpu(&self) -> bool {
+        let Share { cpu, gpu } = self.share.get();
+        cpu > 0 && gpu == 0 && self.on_gpu()
+    }
+
     /// Time is counted from here: what was before was waiting.
     pub(crate) fn begin_slice(&self) {
         self.slice.set(performance_now());
@@ -182,7 +233,7 @@ impl Worker {
         let ended = performance_now();
         self.pace.borrow_mut().used(ended - self.slice.get());
         loop {
-            if self.stop.get() {
+            if self.stop.get() || self.off_the_gpu() {
                 return false;
             }
             let now = performance_now();

@@ -2,12 +2,13 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use grid_node::{
-    Action, Config, Event, FetchKind, IdleState, Node, Power, RunReport, SavedLease, Settings,
+    Action, Config, Event, FetchKind, Hours, IdleState, Membership, Node, Power, Receipted,
+    RunReport, SavedLease, Settings, Share,
 };
 use grid_protocol::{
-    Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, Inference, LeaseId, LeaseOffer,
-    LeaseToken, Partial, Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, encode,
-    join_bytes,
+    Ack, BrowserId, Delegation, Digest, ExitReason, Files, FromNode, GiveBackReason, Inference,
+    LeaseId, LeaseOffer, LeaseToken, Partial, Runtime, Side, Signature, SigningKey, Spec, ToNode,
+    decode, encode, join_bytes,
 };
 use std::collections::BTreeMap;
 
@@ -91,7 +92,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new(config: Config) -> Self {
         let key = SigningKey::from_seed([1; 32]);
-        let settings = Settings { idle_only: true, share: 50, ..Settings::default() };
+        let settings = Settings::default();
         let node = Node::new(config.clone(), key.clone(), vec![], 0);
         Self {
             node,
@@ -164,12 +165,37 @@ impl Bench {
             "on" | "off" => {
                 self.settings.on = verb == "on";
                 if let Some(share) = option("share") {
-                    self.settings.share = share.parse().unwrap();
+                    self.settings.idle.cpu = share.parse().unwrap();
                 }
                 if let Some(relay) = option("relay") {
                     self.settings.relay = relay.into();
                 }
                 self.tell(Event::Settings(self.settings.clone()))
+            }
+            "use" => {
+                let [cpu, gpu] = [rest[0], rest[1]].map(|share| share.parse().unwrap());
+                self.settings.in_use = Share { cpu, gpu };
+                self.tell(Event::Settings(self.settings.clone()))
+            }
+            "snooze" => {
+                self.settings.snooze_until = self.now + rest[0].parse::<u64>().unwrap();
+                self.tell(Event::Settings(self.settings.clone()))
+            }
+            "hours" => {
+                let number = |at: usize| rest[at].parse().unwrap();
+                let hours = || Hours { from: number(0), to: number(1), days: number(2) as u8 };
+                self.settings.hours = (rest.len() == 3).then(hours);
+                self.tell(Event::Settings(self.settings.clone()))
+            }
+            "zone" => self.tell(Event::Zone(rest[0].parse().unwrap())),
+            "member" => {
+                let account = SigningKey::from_seed([90; 32]);
+                let node = self.key.public();
+                self.tell(Event::Membership(Membership {
+                    delegation: has("account").then(|| Delegation::sign(&account, &node)),
+                    invitation: has("invited").then(|| "CODE".into()),
+                    browser: has("browser").then_some(BrowserId([8; 16])),
+                }))
             }
             "idle" => self.tell(Event::Idle(match rest[0] {
                 "active" => IdleState::Active,
@@ -191,7 +217,7 @@ impl Bench {
             }
             "after" => self.after(rest[0].parse().unwrap()),
             "clock" => {
-                self.now -= rest[0].parse::<u64>().unwrap();
+                self.now = self.now.saturating_sub(rest[0].parse().unwrap());
                 self.tell(Event::Wake)
             }
             "until" => self.until_something(),
@@ -366,7 +392,22 @@ impl Bench {
                 format!("infer {}{draft}", name(lease))
             }
             Action::Drop(lease) => format!("drop {}", name(lease)),
-            Action::Pace(share) => format!("pace {share}"),
+            Action::Pace(Share::NONE) => "pace 0".into(),
+            Action::Pace(share) if share.gpu == Settings::default().idle.gpu => {
+                format!("pace {}", share.cpu)
+            }
+            Action::Pace(share) => format!("pace {} gpu={}", share.cpu, share.gpu),
+            Action::Keep(kept) => {
+                let Receipted { receipt, signature, relay, ack, ack_signature, .. } = &**kept;
+                relay.verify_strict(&ack.encode(), ack_signature).expect("acks are signed");
+                let key = self.key.public();
+                key.verify_strict(receipt, signature).expect("receipts are signed");
+                assert_eq!(Digest::of(receipt), ack.receipt);
+                assert!([spec().module, inference().module].contains(&kept.module));
+                let lease = ack.lease;
+                let model = if kept.model.is_empty() { "" } else { " model" };
+                format!("keep {} fuel={}{model}", name(&lease), kept.fuel)
+            }
             Action::Save(saved) => {
                 let mut text = String::from("save");
                 for saved in saved {
@@ -391,7 +432,15 @@ impl Bench {
                 let inference = join.inference;
                 let models =
                     inference.map_or(String::new(), |i| format!(" models={}", i.models.len()));
-                format!("join{holding}{models}")
+                let account = join.delegation.map_or("", |delegation| {
+                    let Delegation { account, signature } = delegation;
+                    let signed = Delegation::bytes(&account, &join.node);
+                    account.verify_strict(&signed, &signature).expect("delegations are signed");
+                    " account"
+                });
+                let invited = if join.invitation.is_some() { " invited" } else { "" };
+                let browser = if join.browser.is_some() { " browser" } else { "" };
+                format!("join{holding}{models}{account}{invited}{browser}")
             }
             FromNode::Ready { slots } => format!("announce {slots}"),
             FromNode::Heartbeat { leases } => {
@@ -475,6 +524,9 @@ pub(crate) fn check_with(config: Config, script: &str) {
                     state.as_str().unwrap(),
                     word(serde_json::to_value(status.why).unwrap())
                 );
+                if let Some(until) = status.until {
+                    text.push_str(&format!(" until={until}"));
+                }
                 if rest.contains("tasks=") {
                     text.push_str(&format!(" tasks={} fuel={}", status.tasks, status.fuel));
                 }

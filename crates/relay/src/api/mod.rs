@@ -1,4 +1,5 @@
-//! The HTTP API (docs/api.md).
+//! The HTTP API (docs/api.md): its routes, each with what the OpenAPI document
+//! says of it ([`crate::openapi`]).
 
 pub(crate) mod auth;
 mod blobs;
@@ -6,23 +7,88 @@ pub(crate) mod body;
 pub(crate) mod jobs;
 mod models;
 mod modules;
-mod nodes;
+pub(crate) mod nodes;
 mod public;
 mod results;
 
 use crate::error::{AppError, Code, finish};
+use crate::openapi::{self, Api, Who, op};
 use crate::socket;
 use crate::state::Shared;
 use axum::Router;
 use axum::extract::FromRequestParts;
-use axum::http::{HeaderName, Method, header, request::Parts};
+use axum::http::{HeaderName, Method, StatusCode, header, request::Parts};
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
+use grid_protocol::api::{
+    AccountInfo, JobInfo, ModuleInfo, NetworkInfo, NewJob, NodeStanding, PointsInfo, TaskInfo,
+    TaskResult,
+};
 use std::str::FromStr;
 use std::sync::Arc;
 use tower_http::cors::{Any, CorsLayer};
 
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+/// Every route, in words too.
+pub(crate) fn api() -> Api {
+    let document = op("This document").gives::<serde_json::Map<String, serde_json::Value>>();
+    Api::new()
+        .merge(owners())
+        .merge(nodes())
+        .merge(anyone())
+        .get("/v1/openapi.json", openapi, document)
+        .merge(crate::openai::api())
+        .merge(crate::dashboard::api())
+        .merge(crate::embed::api())
+        .merge(crate::people::api())
+        .merge(crate::log::api())
+}
+
+/// What owners ask.
+fn owners() -> Api {
+    let op = |summary| op(summary).by(Who::Owner);
+    let submit_module = op("Submit a module")
+        .notes("At most 32 MiB of WebAssembly. Again is cheap, and gives the same answer.")
+        .takes_bytes()
+        .gives::<ModuleInfo>()
+        .fails(&[Code::ModuleRefused]);
+    let submit_job = op("Submit a job")
+        .notes("At most 64 MiB and 10,000 tasks.")
+        .takes::<NewJob>()
+        .creates::<JobInfo>()
+        .fails(&[Code::BudgetTooSmall, Code::BadSpec])
+        .fails(&[Code::ModuleUnknown, Code::ModelUnknown, Code::InputUnknown]);
+    let results = op("Results of a job")
+        .notes("In the order in which they were settled.")
+        .query::<results::Asked>()
+        .gives_lines::<TaskResult>();
+    let result = op("The result of a task")
+        .notes("The canonical one or, before there is one, of the first receipt.");
+    let cancel = op("End a job").notes("Harmless when it is over.");
+    Api::new()
+        .post("/v1/modules", modules::submit, submit_module)
+        .get("/v1/modules/{source}", modules::info, op("A module").gives::<ModuleInfo>())
+        .get(
+            "/v1/modules/{source}/admitted",
+            modules::admitted,
+            op("An admitted module").gives_bytes(),
+        )
+        .get("/v1/jobs", jobs::list, op("The newest 1000 jobs").gives::<Vec<JobInfo>>())
+        .post("/v1/jobs", jobs::submit, submit_job)
+        .get("/v1/jobs/{id}", jobs::info, op("A job").gives::<JobInfo>())
+        .get("/v1/jobs/{id}/tasks", jobs::tasks, op("A job's tasks").gives::<Vec<TaskInfo>>())
+        .get("/v1/jobs/{id}/results", results::results, results)
+        .post("/v1/jobs/{id}/cancel", jobs::cancel, cancel.gives::<JobInfo>())
+        .get(
+            "/v1/jobs/{id}/tasks/{index}/output",
+            results::output,
+            op("The encoded output list of a task").gives_bytes(),
+        )
+        .get("/v1/jobs/{id}/tasks/{index}/result", results::result, result.gives::<TaskResult>())
+        .get("/v1/account", public::account, op("The owner's account").gives::<AccountInfo>())
+}
+
+/// What nodes ask, and owners of their inputs.
+fn nodes() -> Api {
     // Nodes fetch from an extension's or a page's origin, with a lease's token
     // in a header; there are no cookies anywhere.
     let cors = CorsLayer::new()
@@ -30,36 +96,62 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .allow_methods([Method::GET, Method::PUT])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .max_age(std::time::Duration::from_secs(86_400));
-    // `cors` answers OPTIONS; a route for it lets it.
-    let blob = get(blobs::get).put(blobs::put).options(|| async {}).layer(cors.clone());
-    let header = get(models::header).options(|| async {}).layer(cors.clone());
-    let block = get(models::block).options(|| async {}).layer(cors);
-    Router::new()
-        .route("/v1/modules", post(modules::submit))
-        .route("/v1/modules/{source}", get(modules::info))
-        .route("/v1/modules/{source}/admitted", get(modules::admitted))
-        .route("/v1/blobs/{digest}", blob)
-        .route("/v1/models/{digest}/header", header)
-        .route("/v1/models/{digest}/blocks/{number}", block)
-        .route("/v1/jobs", get(jobs::list).post(jobs::submit))
-        .route("/v1/jobs/{id}", get(jobs::info))
-        .route("/v1/jobs/{id}/tasks", get(jobs::tasks))
-        .route("/v1/jobs/{id}/results", get(results::results))
-        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/v1/jobs/{id}/tasks/{index}/output", get(results::output))
-        .route("/v1/jobs/{id}/tasks/{index}/result", get(results::result))
-        .route("/v1/account", get(public::account))
-        .route("/v1/node", get(socket::upgrade))
-        .route("/v1/nodes/{key}", get(nodes::standing))
-        .route("/v1/points", get(nodes::points))
-        .route("/v1/network", get(public::network))
-        .route("/v1/network/live", get(public::live))
-        .route("/healthz", get(public::health))
-        .route("/metrics", get(public::metrics))
-        .merge(crate::openai::router())
-        .merge(crate::dashboard::router(&shared))
-        .merge(crate::people::router())
-        .merge(crate::log::router())
+    let get = op("A blob")
+        .notes("An owner's input list, or a lease's admitted module or input list.")
+        .by(Who::OwnerOrLease)
+        .gives_bytes();
+    let put = op("Put a blob")
+        .notes("An owner's input list, or a lease's output list; the same answer if it was there.")
+        .by(Who::OwnerOrLease)
+        .takes_bytes()
+        .says(StatusCode::NO_CONTENT)
+        .fails(&[Code::BadBlob, Code::TooManyUploads]);
+    let model = |summary| {
+        op(summary)
+            .notes("Never changes. `If-None-Match` is understood.")
+            .gives_bytes()
+            .says(StatusCode::NOT_MODIFIED)
+            .header("ETag", "The digest of the bytes.")
+    };
+    let node = op("A node's socket")
+        .notes("A WebSocket (RFC 6455); docs/protocol.md has its messages.")
+        .says(StatusCode::SWITCHING_PROTOCOLS)
+        .fails(&[Code::BadRequest, Code::Busy]);
+    Api::new()
+        .get("/v1/blobs/{digest}", blobs::get, get)
+        .put("/v1/blobs/{digest}", blobs::put, put)
+        .get("/v1/models/{digest}/header", models::header, model("A model file's header"))
+        .get("/v1/models/{digest}/blocks/{number}", models::block, model("A model file's block"))
+        .any_origin(cors)
+        .get("/v1/node", socket::upgrade, node)
+}
+
+/// What anyone may ask.
+fn anyone() -> Api {
+    let live = op("The relay and its nodes, as it changes")
+        .notes("At most one event a second.")
+        .gives_events::<NetworkInfo>()
+        .fails(&[Code::Busy]);
+    let standing = op("How a node stands, and why")
+        .notes("A node that was never seen stands as a new one.")
+        .gives::<NodeStanding>();
+    const METRICS: &str = "application/openmetrics-text";
+    Api::new()
+        .get("/v1/nodes/{key}", nodes::standing, standing)
+        .get("/v1/points", nodes::points, op("What every node earned").gives::<PointsInfo>())
+        .get("/v1/network", public::network, op("The relay and its nodes").gives::<NetworkInfo>())
+        .get("/v1/network/live", public::live, live)
+        .get("/healthz", public::health, op("Does the relay take work?").gives_text("text/plain"))
+        .get("/metrics", public::metrics, op("Metrics").gives_text(METRICS))
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::DOCUMENT.as_str())
+}
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    api()
+        .router(&shared)
         .fallback(|| async { AppError::not_found() })
         .method_not_allowed_fallback(|| async {
             Code::MethodNotAllowed.because("this address doesn't take this method")

@@ -73,7 +73,11 @@ fn decision(row: &DecisionRow, node: PublicKey, caught: Option<u64>) -> NodeDeci
 
 /// What an entry decided about a node that was caught in entry `caught`, and
 /// why.
-fn words(row: &DecisionRow, node: PublicKey, caught: Option<u64>) -> (&'static str, String) {
+pub(crate) fn words(
+    row: &DecisionRow,
+    node: PublicKey,
+    caught: Option<u64>,
+) -> (&'static str, String) {
     match &row.entry {
         Entry::Settled { job, index, answer, .. } => {
             let task = format!("task {index} of job {job}");

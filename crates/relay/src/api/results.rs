@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use grid_protocol::JobId;
 use grid_protocol::api::{JobState, TaskResult};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +25,16 @@ const PAGE: usize = 256;
 /// Least time between two reads of one stream.
 const PAUSE: Duration = Duration::from_millis(5);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
+    /// Results after this entry only; 0: all.
     #[serde(default)]
     after: u64,
+    /// The stream stays open, and ends when the job is over.
     #[serde(default)]
     follow: bool,
+    /// The first receipt of each task that is not settled comes too.
     #[serde(default)]
     provisional: bool,
 }

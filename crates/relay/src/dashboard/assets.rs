@@ -1,25 +1,23 @@
 //! The pages' files, built by `cargo xtask dashboard` and carried in this
 //! program (build.rs), so that a relay is one file.
 
-use crate::state::Shared;
-use axum::Router;
+use crate::openapi::Api;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use std::sync::Arc;
 
 /// A file, as it is and compressed.
 #[derive(Debug, Clone, Copy)]
-struct File {
+pub(crate) struct File {
     /// Its path on the relay.
-    path: &'static str,
+    pub(crate) path: &'static str,
     /// Of its content.
-    etag: &'static str,
+    pub(crate) etag: &'static str,
     /// Its name changes with its content.
-    immutable: bool,
-    bytes: &'static [u8],
-    brotli: Option<&'static [u8]>,
-    gzip: Option<&'static [u8]>,
+    pub(crate) immutable: bool,
+    pub(crate) bytes: &'static [u8],
+    pub(crate) brotli: Option<&'static [u8]>,
+    pub(crate) gzip: Option<&'static [u8]>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
@@ -44,24 +42,41 @@ const WITHOUT: File = File {
 };
 
 /// A route for each file.
-pub(super) fn routes() -> Router<Arc<Shared>> {
+pub(super) fn api() -> Api {
     let files = if FILES.is_empty() { std::slice::from_ref(&WITHOUT) } else { FILES };
-    files.iter().fold(Router::new(), |router, file| {
-        router.route(file.path, get(move |headers: HeaderMap| async move { serve(file, &headers) }))
-    })
+    let page = |api: Api, file: &'static File| {
+        api.page(file.path, get(move |headers: HeaderMap| async move { serve(file, &headers) }))
+    };
+    files.iter().fold(Api::new(), page)
 }
 
 fn serve(file: &'static File, asked: &HeaderMap) -> Response {
+    // Nothing of another site shares a process with the pages, or reads them.
+    let own = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (CROSS_ORIGIN_OPENER, HeaderValue::from_static("same-origin")),
+        (CROSS_ORIGIN_RESOURCE, HeaderValue::from_static("same-origin")),
+    ];
+    answer(file, asked, own)
+}
+
+pub(crate) const CROSS_ORIGIN_OPENER: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+pub(crate) const CROSS_ORIGIN_RESOURCE: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+/// The file, in the coding that was asked for, with these headers of its own.
+pub(crate) fn answer(
+    file: &'static File,
+    asked: &HeaderMap,
+    own: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+) -> Response {
     let kept = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mut headers = HeaderMap::new();
+    let mut headers: HeaderMap = own.into_iter().collect();
     let mut set = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
     set(header::ETAG, file.etag);
     set(header::CACHE_CONTROL, kept);
     set(header::VARY, "accept-encoding");
-    set(header::CONTENT_SECURITY_POLICY, POLICY);
-    // Nothing of another site shares a process with the pages, or reads them.
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known.is_some_and(|known| matches(known, file.etag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -99,6 +114,7 @@ fn content_type(path: &str) -> &'static str {
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "wasm" => "application/wasm",
+        "png" => "image/png",
         "svg" => "image/svg+xml",
         "json" => "application/json",
         "webmanifest" => "application/manifest+json",

@@ -2,12 +2,13 @@
 //! days of entries, read once and then followed.
 
 use crate::store::{Entry, StoreError, rows};
-use grid_protocol::PublicKey;
 use grid_protocol::api::Earned;
 use grid_protocol::live::{History as Moments, Leaders, Moment, SettledInfo};
+use grid_protocol::{PublicKey, RejectCode};
 use rusqlite::Connection;
-use serde::Deserialize;
-use std::collections::{HashMap, VecDeque};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -17,11 +18,14 @@ const DAY: u64 = 24 * HOUR;
 const KEPT: u64 = 30 * DAY;
 /// Settlements that the feed shows.
 const RECENT: usize = 20;
+/// Hours of refused receipts that are counted, and receipts that are listed.
+const REFUSED_HOURS: usize = 7 * 24;
+const LATEST_REFUSED: usize = 50;
 /// Nodes that a leaderboard shows.
 const LEADERS: usize = 100;
 
 /// A stretch of time that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Span {
     Hour,
@@ -134,7 +138,7 @@ pub(super) fn ranked(from_ms: u64, complete: bool, mut nodes: Vec<Earned>) -> Le
 
 /// The last 30 days.
 #[derive(Debug)]
-pub(super) struct History {
+pub(crate) struct History {
     /// The next entry to read; 0 before the first reading.
     next: u64,
     complete: bool,
@@ -147,6 +151,30 @@ pub(super) struct History {
     /// Nodes that were caught, and by which entry.
     caught: HashMap<PublicKey, u64>,
     recent: VecDeque<SettledInfo>,
+    refused: VecDeque<RefusedMoment>,
+    latest_refused: VecDeque<RefusedReceipt>,
+}
+
+/// Receipts that were refused in an hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct RefusedMoment {
+    /// Its beginning: milliseconds since 1970-01-01 UTC.
+    from_ms: u64,
+    /// How many, by reason.
+    reasons: BTreeMap<&'static str, u64>,
+}
+
+/// A receipt that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct RefusedReceipt {
+    /// Number of the entry.
+    seq: u64,
+    /// When: milliseconds since 1970-01-01 UTC.
+    time_ms: u64,
+    /// Whose receipt it was.
+    node: PublicKey,
+    /// Why it was refused.
+    reason: &'static str,
 }
 
 impl Default for History {
@@ -162,6 +190,8 @@ impl Default for History {
             earned_week: Earnings::new(DAY, 7),
             caught: HashMap::new(),
             recent: VecDeque::new(),
+            refused: VecDeque::new(),
+            latest_refused: VecDeque::new(),
         }
     }
 }
@@ -186,7 +216,10 @@ impl History {
         let mut entries = Vec::new();
         if self.next <= end {
             rows::entries(db, self.next, |seq, entry| {
-                if matches!(entry, Entry::Receipt { .. } | Entry::Settled { .. }) {
+                if matches!(
+                    entry,
+                    Entry::Receipt { .. } | Entry::Settled { .. } | Entry::Refused { .. }
+                ) {
                     entries.push((seq, entry));
                 }
                 Ok(seq < end)
@@ -197,6 +230,10 @@ impl History {
                 Entry::Receipt { at_ms, .. } => self.count(at_ms, |moment| moment.receipts += 1),
                 Entry::Settled { at_ms, answer, votes, .. } => {
                     self.settled(db, (seq, at_ms), answer, &votes)?;
+                }
+                Entry::Refused { at_ms, node, code, .. } => {
+                    let reason = RejectCode::from_number(code).map_or("other", RejectCode::name);
+                    self.count_refused(RefusedReceipt { seq, time_ms: at_ms, node, reason });
                 }
                 _ => {}
             }
@@ -256,6 +293,29 @@ impl History {
     fn count(&mut self, at_ms: u64, count: impl Fn(&mut Moment)) {
         let all = [&mut self.seconds, &mut self.hour, &mut self.day, &mut self.month];
         all.into_iter().filter_map(|series| series.at(at_ms)).for_each(count);
+    }
+
+    fn count_refused(&mut self, refused: RefusedReceipt) {
+        let from_ms = refused.time_ms / HOUR * HOUR;
+        if self.refused.back().is_none_or(|newest| from_ms > newest.from_ms) {
+            self.refused.push_back(RefusedMoment { from_ms, reasons: BTreeMap::new() });
+            if self.refused.len() > REFUSED_HOURS {
+                self.refused.pop_front();
+            }
+        }
+        // What came a little late counts to the newest hour.
+        if let Some(moment) = self.refused.back_mut() {
+            *moment.reasons.entry(refused.reason).or_default() += 1;
+        }
+        self.latest_refused.truncate(LATEST_REFUSED - 1);
+        self.latest_refused.push_front(refused);
+    }
+
+    /// Is that all, the last week's refusals by the hour, and the last of them.
+    pub(crate) fn refused(&self, now_ms: u64) -> (bool, Vec<RefusedMoment>, Vec<RefusedReceipt>) {
+        let since = now_ms.saturating_sub(REFUSED_HOURS as u64 * HOUR);
+        let hours = self.refused.iter().filter(|moment| moment.from_ms >= since);
+        (self.complete, hours.cloned().collect(), self.latest_refused.iter().cloned().collect())
     }
 
     /// Tasks settled in the last ten whole seconds.

@@ -2,21 +2,23 @@
 //! `/v1/history`, `/v1/leaders`. All of it is derived from entries, kept in
 //! memory, and read only while someone looks.
 
-mod assets;
+pub(crate) mod assets;
 mod history;
 mod live;
 
 use crate::error::{AppError, Code};
+use crate::openapi::{Api, op};
+use crate::operate::{Attempts, Operators};
 use crate::state::{Shared, unix_ms};
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use grid_protocol::api::{PeopleLeaders, TeamLeaders};
 use grid_protocol::live as wire;
 use history::{History, Span};
-use serde::Deserialize;
-use serde::de::value::StrDeserializer;
+pub(crate) use history::{RefusedMoment, RefusedReceipt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -27,8 +29,11 @@ const AT_A_TIME: u64 = 5_000;
 
 /// What the pages' routes share beside the relay's state.
 #[derive(Debug)]
-struct Dashboard {
-    shared: Arc<Shared>,
+pub(crate) struct Dashboard {
+    pub(crate) shared: Arc<Shared>,
+    /// Operators' keys, and who tried wrong ones.
+    pub(crate) operators: Operators,
+    pub(crate) attempts: Attempts,
     history: Arc<Mutex<History>>,
     /// One reads entries at a time; the others use what it read.
     reading: tokio::sync::Mutex<()>,
@@ -37,29 +42,39 @@ struct Dashboard {
 }
 
 /// The routes.
-pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    let dashboard = Arc::new(Dashboard {
-        shared: shared.clone(),
-        history: Arc::default(),
-        reading: tokio::sync::Mutex::default(),
-        snapshot: live::Snapshot::default(),
-        streams: Arc::new(Semaphore::new(STREAMS)),
-    });
-    let routes = Router::new()
-        .route("/v1/live", get(live::stream))
-        .route("/v1/history", get(history_of))
-        .route("/v1/leaders", get(leaders))
-        .with_state(dashboard);
-    assets::routes().merge(routes)
+pub(crate) fn api() -> Api {
+    let live = op("The network now")
+        .notes("At once, and then every second in which something changed.")
+        .gives_events::<wire::Live>()
+        .fails(&[Code::Busy]);
+    let history = op("Counts over time").notes("Span is `hour`, `day` or `month`.");
+    let leaders = op("Who earned most").notes("Span is `day`, `week` or `all`.");
+    Api::new()
+        .get("/v1/live", live::stream, live)
+        .get("/v1/history", history_of, history.query::<Asked>().gives::<wire::History>())
+        .get("/v1/leaders", self::leaders, leaders.query::<LeadersAsked>().gives::<Leading>())
+        .merge(crate::operate::api())
+        .state(|shared| {
+            Arc::new(Dashboard {
+                shared: shared.clone(),
+                operators: Operators::of(&shared.config.data_dir),
+                attempts: Attempts::default(),
+                history: Arc::default(),
+                reading: tokio::sync::Mutex::default(),
+                snapshot: live::Snapshot::default(),
+                streams: Arc::new(Semaphore::new(STREAMS)),
+            })
+        })
+        .merge(assets::api())
 }
 
 impl Dashboard {
-    fn history(&self) -> MutexGuard<'_, History> {
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
         locked(&self.history)
     }
 
     /// Reads on where the last reading ended, for a bounded time.
-    async fn read_on(&self) -> Result<(), AppError> {
+    pub(crate) async fn read_on(&self) -> Result<(), AppError> {
         let _one = self.reading.lock().await;
         let history = self.history.clone();
         let read = move |db: &_| locked(&history).read_on(db, unix_ms(), AT_A_TIME);
@@ -72,14 +87,8 @@ fn locked(history: &Mutex<History>) -> MutexGuard<'_, History> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    span: Span,
-}
-
 /// Whose leaders are asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Of {
     #[default]
@@ -88,12 +97,30 @@ enum Of {
     Teams,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct LeadersOf {
-    span: String,
+struct LeadersAsked {
+    /// What time is counted; of people and teams, days are those of UTC.
+    span: Span,
+    /// Of whom.
     #[serde(default)]
     of: Of,
+}
+
+/// The answer's shape follows `of`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Leading {
+    Nodes(wire::Leaders),
+    People(PeopleLeaders),
+    Teams(TeamLeaders),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// What time is counted.
+    span: Span,
 }
 
 fn span(uri: &Uri) -> Result<Span, AppError> {
@@ -114,22 +141,34 @@ async fn history_of(
 }
 
 /// `GET /v1/leaders?span=day|week|all&of=nodes|people|teams`
-async fn leaders(State(dashboard): State<Arc<Dashboard>>, uri: Uri) -> Result<Response, AppError> {
-    let Query(LeadersOf { of, span: name }) = Query::try_from_uri(&uri)
-        .map_err(|_| Code::BadRequest.because("of is nodes, people or teams"))?;
-    if of != Of::Nodes {
-        let found = crate::people::leaders(&dashboard.shared, &name, of == Of::Teams).await?;
-        return found.ok_or_else(|| Code::BadRequest.because("span is day, week or all"));
+async fn leaders(
+    State(dashboard): State<Arc<Dashboard>>,
+    uri: Uri,
+) -> Result<Json<Leading>, AppError> {
+    let bad = || Code::BadRequest.because("span is day, week or all; of is nodes, people or teams");
+    let Query(LeadersAsked { span, of }) = Query::try_from_uri(&uri).map_err(|_| bad())?;
+    let days = match span {
+        Span::Day => Some(1),
+        Span::Week => Some(7),
+        Span::All => None,
+        Span::Hour | Span::Month => return Err(bad()),
+    };
+    match of {
+        Of::Nodes => {}
+        Of::People => {
+            let people = crate::people::people_leaders(&dashboard.shared, days).await?;
+            return Ok(Json(Leading::People(people)));
+        }
+        Of::Teams => {
+            let teams = crate::people::team_leaders(&dashboard.shared, days).await?;
+            return Ok(Json(Leading::Teams(teams)));
+        }
     }
-    let span = Span::deserialize(StrDeserializer::<serde::de::value::Error>::new(&name))
-        .map_err(|_| Code::BadRequest.because("span is day, week or all"))?;
     if span == Span::All {
         let all = dashboard.shared.reads.run(crate::store::rows::points).await?;
-        return Ok(Json(history::ranked(0, true, all.nodes)).into_response());
+        return Ok(Json(Leading::Nodes(history::ranked(0, true, all.nodes))));
     }
     dashboard.read_on().await?;
     let found = dashboard.history().leaders(span, unix_ms());
-    found
-        .map(|leaders| Json(leaders).into_response())
-        .ok_or_else(|| Code::BadRequest.because("span is day, week or all"))
+    found.map(|leaders| Json(Leading::Nodes(leaders))).ok_or_else(bad)
 }

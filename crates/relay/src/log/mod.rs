@@ -16,7 +16,7 @@ mod tiles;
 mod witnesses;
 
 pub(crate) use check::check;
-pub(crate) use serve::router;
+pub(crate) use serve::api;
 pub(crate) use witnesses::serve as ask_witnesses;
 pub use witnesses::{WitnessAddress, WitnessAddressError};
 

@@ -2,27 +2,35 @@
 
 use super::tiles::{self, Source};
 use super::{Log, LogError};
-use crate::error::{AppError, store_unavailable};
+use crate::error::{AppError, Code, store_unavailable};
+use crate::openapi::{Api, op};
 use crate::state::Shared;
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use grid_log::tile::{TILE_WIDTH, TileLevel, TilePath, encode_hashes};
 use rusqlite::Connection;
 use std::sync::Arc;
 use tower_http::cors::{Any, CorsLayer};
 
 /// The routes below `/log`.
-pub(crate) fn router() -> Router<Arc<Shared>> {
+pub(crate) fn api() -> Api {
+    const TEXT: &str = "text/plain";
+    let tile = op("Hashes or entries of the log")
+        .notes("C2SP tlog-tiles: `0/000`, `entries/x001/234.p/5` and so on; they never change.");
     let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET]);
-    Router::new()
-        .route("/log/checkpoint", get(checkpoint))
-        .route("/log/cosigned", get(cosigned))
-        .route("/log/key", get(key))
-        .route("/log/tile/{*rest}", get(tile))
-        .layer(cors)
+    Api::new()
+        .get("/log/checkpoint", checkpoint, op("The newest checkpoint").gives_text(TEXT))
+        .get(
+            "/log/cosigned",
+            cosigned,
+            op("The newest checkpoint that a witness cosigned")
+                .gives_text(TEXT)
+                .fails(&[Code::NotFound]),
+        )
+        .get("/log/key", key, op("The key that checkpoints are verified with").gives_text(TEXT))
+        .get("/log/tile/{*rest}", self::tile, tile.gives_bytes())
+        .any_origin(cors)
 }
 
 fn text(text: String, cache: &'static str) -> Response {

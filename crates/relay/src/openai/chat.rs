@@ -4,6 +4,7 @@ use super::call::{Asked, Call, submit};
 use super::embeddings::standing;
 use super::failed::Failed;
 use super::params::{MAX_BODY, Params, check_work, find_model, invalid};
+use super::wire::{ChatChoice, ChatMessage, ChatPiece, Completion, Delta, TextChoice, Usage};
 use super::{STANDING, headers};
 use crate::api::auth::Owner;
 use crate::api::body::read;
@@ -30,9 +31,9 @@ const DEFAULT_TOKENS: u64 = 512;
 /// Most text of a prompt, in bytes.
 const MAX_PROMPT: usize = 48 << 10;
 /// Longest stop string, in bytes.
-const MAX_STOP: usize = 256;
+pub(super) const MAX_STOP: usize = 256;
 /// Messages in one conversation.
-const MAX_MESSAGES: usize = 1_024;
+pub(super) const MAX_MESSAGES: usize = 1_024;
 /// Tokens that a template may add to one message.
 const TEMPLATE: u64 = 32;
 
@@ -205,54 +206,51 @@ struct Answering {
 }
 
 impl Answering {
-    fn object(&self, object: &str, choices: Value) -> Value {
-        json!({
-            "id": self.id, "object": object, "created": self.created, "model": self.model,
-            "system_fingerprint": self.fingerprint, "choices": choices,
-        })
+    fn object<C>(&self, object: &'static str, choices: Vec<C>) -> Completion<C> {
+        Completion {
+            id: self.id.clone(),
+            object,
+            created: self.created,
+            model: self.model.clone(),
+            system_fingerprint: self.fingerprint.clone(),
+            choices,
+            usage: None,
+        }
     }
 
     fn whole(&self, answer: &GenerateAnswer) -> Value {
-        let (text, finish) = (&answer.text, answer.finish);
-        let mut whole = match self.shape {
+        let (content, finish) = (answer.text.clone(), answer.finish);
+        let usage = Some(usage(answer));
+        match self.shape {
             Shape::Chat => {
-                let message = json!({"role": "assistant", "content": text, "refusal": null});
-                let choice = json!({
-                    "index": 0, "message": message, "finish_reason": finish, "logprobs": null,
-                });
-                self.object("chat.completion", json!([choice]))
+                let message = ChatMessage { role: "assistant", content, refusal: () };
+                let choice = ChatChoice { index: 0, message, finish_reason: finish, logprobs: () };
+                json!(Completion { usage, ..self.object("chat.completion", vec![choice]) })
             }
             Shape::Text => {
-                let choice = json!({
-                    "index": 0, "text": text, "finish_reason": finish, "logprobs": null,
-                });
-                self.object("text_completion", json!([choice]))
+                let choice = text_choice(content, Some(finish));
+                json!(Completion { usage, ..self.object(self.chunk(), vec![choice]) })
             }
-        };
-        whole["usage"] = usage(answer);
-        whole
+        }
     }
 
     fn piece(&self, text: &str, finish: Option<Finish>) -> Value {
-        let choice = match self.shape {
+        match self.shape {
             Shape::Chat => {
                 let delta = match finish {
-                    Some(_) => json!({}),
-                    None => json!({"role": "assistant", "content": text}),
+                    Some(_) => Delta::default(),
+                    None => Delta { role: Some("assistant"), content: Some(text.into()) },
                 };
-                json!({"index": 0, "delta": delta, "finish_reason": finish, "logprobs": null})
+                let piece = ChatPiece { index: 0, delta, finish_reason: finish, logprobs: () };
+                json!(self.object(self.chunk(), vec![piece]))
             }
-            Shape::Text => {
-                json!({"index": 0, "text": text, "finish_reason": finish, "logprobs": null})
-            }
-        };
-        self.object(self.chunk(), json!([choice]))
+            Shape::Text => json!(self.object(self.chunk(), vec![text_choice(text.into(), finish)])),
+        }
     }
 
     fn usage(&self, answer: &GenerateAnswer) -> Value {
-        let mut last = self.object(self.chunk(), json!([]));
-        last["usage"] = usage(answer);
-        last
+        let last = self.object::<TextChoice>(self.chunk(), Vec::new());
+        json!(Completion { usage: Some(usage(answer)), ..last })
     }
 
     fn chunk(&self) -> &'static str {
@@ -263,12 +261,14 @@ impl Answering {
     }
 }
 
-fn usage(answer: &GenerateAnswer) -> Value {
-    let (prompt, made) = (answer.prompt_tokens, answer.tokens.len() as u64);
-    json!({
-        "prompt_tokens": prompt, "completion_tokens": made,
-        "total_tokens": prompt.saturating_add(made),
-    })
+fn text_choice(text: String, finish_reason: Option<Finish>) -> TextChoice {
+    TextChoice { index: 0, text, finish_reason, logprobs: () }
+}
+
+fn usage(answer: &GenerateAnswer) -> Usage {
+    let (prompt_tokens, completion_tokens) = (answer.prompt_tokens, answer.tokens.len() as u64);
+    let total_tokens = prompt_tokens.saturating_add(completion_tokens);
+    Usage { prompt_tokens, completion_tokens, total_tokens }
 }
 
 struct Wanted {

@@ -3,6 +3,7 @@
 use super::call::{Asked, submit};
 use super::failed::Failed;
 use super::params::{MAX_BODY, Params, check_work, find_model, invalid};
+use super::wire::{Embedding, EmbeddingList, EmbeddingUsage, Numbers};
 use super::{STANDING, headers};
 use crate::api::auth::Owner;
 use crate::api::body::read;
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Most texts in one call.
-const MAX_INPUTS: usize = 2_048;
+pub(super) const MAX_INPUTS: usize = 2_048;
 /// Longest text, in bytes.
 const MAX_TEXT: usize = 32 << 10;
 /// Most text in one task, where it has more than one.
@@ -53,13 +54,18 @@ pub(crate) async fn create(
     let tokens: u64 = answers.iter().map(|answer| answer.tokens).sum();
     let all = answers.into_iter().flat_map(|answer| answer.embeddings).enumerate();
     let data = all.map(|(index, embedding)| {
-        let embedding = if floats { numbers(&embedding)? } else { embedding.into() };
-        Ok(json!({"object": "embedding", "index": index, "embedding": embedding}))
+        let embedding = match floats {
+            true => Numbers::Floats(numbers(&embedding)?),
+            false => Numbers::Base64(embedding),
+        };
+        Ok(Embedding { object: "embedding", index, embedding })
     });
-    let body = json!({
-        "object": "list", "data": data.collect::<Result<Vec<_>, Failed>>()?, "model": name,
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-    });
+    let body = EmbeddingList {
+        object: "list",
+        data: data.collect::<Result<_, Failed>>()?,
+        model: name,
+        usage: EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens },
+    };
     let mut headers = headers(&call.receipt());
     headers.insert(STANDING, standing(settled));
     Ok((headers, Json(body)).into_response())
@@ -129,8 +135,8 @@ fn grouped(texts: Vec<String>) -> (Vec<Vec<String>>, u64) {
     (groups, (most + 4 * MAX_TEXTS) as u64)
 }
 
-/// An embedding as JSON numbers.
-fn numbers(base64: &str) -> Result<Value, Failed> {
+/// An embedding as numbers.
+fn numbers(base64: &str) -> Result<Vec<f64>, Failed> {
     let message = "a node's answer holds no embedding";
     let bad = || Failed::new(StatusCode::BAD_GATEWAY, "bad_answer", message);
     let bytes = STANDARD.decode(base64).map_err(|_| bad())?;
@@ -138,7 +144,7 @@ fn numbers(base64: &str) -> Result<Value, Failed> {
     if !rest.is_empty() {
         return Err(bad());
     }
-    Ok(numbers.iter().map(|bytes| json!(f32::from_le_bytes(*bytes))).collect())
+    Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes).into()).collect())
 }
 
 #[cfg(test)]
@@ -160,9 +166,7 @@ mod tests {
     #[test]
     fn numbers_are_the_floats() {
         let floats: Vec<u8> = [0.1f32, -2.5].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let value = numbers(&STANDARD.encode(&floats)).unwrap();
-        let back: Vec<f32> = serde_json::from_value(value).unwrap();
-        assert_eq!(back, [0.1, -2.5]);
+        assert_eq!(numbers(&STANDARD.encode(&floats)).unwrap(), [f64::from(0.1f32), -2.5]);
         assert!(numbers("AAAA").is_err());
     }
 }

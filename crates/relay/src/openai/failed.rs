@@ -5,7 +5,52 @@ use crate::store::StoreError;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
+
+/// Status and code of an error of OpenAI's API.
+pub(crate) type Failure = (u16, &'static str);
+
+/// What a call may come to beside the relay's own errors.
+pub(crate) const OF_CALLS: &[Failure] = &[
+    (400, "invalid_json"),
+    (400, "invalid_value"),
+    (400, "missing_required_parameter"),
+    (400, "refused_by_model"),
+    (400, "unsupported_parameter"),
+    (400, "unsupported_value"),
+    (404, "model_not_found"),
+    (429, "rate_limit_exceeded"),
+    (500, "job_over"),
+    (502, "bad_answer"),
+    (503, "closing"),
+    (503, "no_node"),
+    (503, "timeout"),
+];
+pub(super) const OF_MODELS: &[Failure] = &[(404, "model_not_found")];
+
+/// Body of an error answer, and the last event of a stream that failed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenAIError")]
+pub(crate) struct FailureBody {
+    error: FailureDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OpenAIErrorDetail")]
+struct FailureDetail {
+    /// For people: what happened and what to do.
+    message: String,
+    /// Kind of error, as OpenAI's clients know it.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The parameter that is wrong.
+    param: Option<String>,
+    /// Stable code.
+    code: &'static str,
+}
 
 /// An error answer.
 #[derive(Debug)]
@@ -44,9 +89,18 @@ impl Failed {
 
     /// As it stands in an answer's body, or in a stream.
     pub(crate) fn body(&self) -> Value {
-        json!({"error": {
-            "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
-        }})
+        json!(FailureBody {
+            error: FailureDetail {
+                message: self.message.clone(),
+                kind: self.kind(),
+                param: self.param.clone(),
+                code: self.code,
+            }
+        })
+    }
+
+    pub(crate) fn parts(&self) -> Failure {
+        (self.status.as_u16(), self.code)
     }
 }
 

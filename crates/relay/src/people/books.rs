@@ -5,10 +5,8 @@ use super::locked;
 use crate::error::AppError;
 use crate::state::{Shared, unix_ms};
 use crate::store::{Entry, Movement, StoreError, people, rows};
-use axum::Json;
-use axum::response::{IntoResponse, Response};
 use grid_ledger::{Fact, Ledger, Receipt, Vote};
-use grid_protocol::api::{PeopleLeaders, PersonEarned, TeamEarned, TeamLeaders};
+use grid_protocol::api::{PeopleLeaders, PersonEarned, Suspect, TeamEarned, TeamLeaders};
 use grid_protocol::{JobId, Name, PublicKey};
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -127,36 +125,13 @@ async fn catch_up(shared: Arc<Shared>) {
     }
 }
 
-/// Days of a span of the leaderboard; `None`: all of them.
-fn days(span: &str) -> Option<Option<u64>> {
-    match span {
-        "day" => Some(Some(1)),
-        "week" => Some(Some(7)),
-        "all" => Some(None),
-        _ => None,
-    }
-}
-
 fn from_ms(days: Option<u64>, now_ms: u64) -> u64 {
     let first = |days: u64| (now_ms / DAY_MS + 1).saturating_sub(days) * DAY_MS;
     days.map_or(0, first)
 }
 
-/// `GET /v1/leaders?of=people` (`teams`); `None` for another span.
-pub(crate) async fn leaders(
-    shared: &Arc<Shared>,
-    span: &str,
-    teams: bool,
-) -> Result<Option<Response>, AppError> {
-    let Some(days) = days(span) else { return Ok(None) };
-    Ok(Some(if teams {
-        Json(team_leaders(shared, days).await?).into_response()
-    } else {
-        Json(people_leaders(shared, days).await?).into_response()
-    }))
-}
-
-async fn people_leaders(
+/// Who earned most in so many days; `None`: ever.
+pub(crate) async fn people_leaders(
     shared: &Arc<Shared>,
     days: Option<u64>,
 ) -> Result<PeopleLeaders, AppError> {
@@ -167,7 +142,8 @@ async fn people_leaders(
     Ok(PeopleLeaders { from_ms: from_ms(days, now_ms), complete, people, count })
 }
 
-pub(super) async fn team_leaders(
+/// The same of teams.
+pub(crate) async fn team_leaders(
     shared: &Arc<Shared>,
     days: Option<u64>,
 ) -> Result<TeamLeaders, AppError> {
@@ -200,4 +176,9 @@ pub(super) async fn names(
 ) -> Result<Vec<Option<Name>>, AppError> {
     let look = move |db: &Connection| of.iter().map(|of| people::name_of(db, of)).collect();
     Ok(shared.reads.run(look).await?)
+}
+
+/// Whom the operator should look at.
+pub(crate) async fn suspects_now(shared: &Arc<Shared>) -> Result<Vec<Suspect>, AppError> {
+    ask(shared, |ledger, _| ledger.suspects()).await
 }

@@ -372,18 +372,35 @@ pub(crate) fn decisions(
     let mut query =
         db.prepare_cached("SELECT seq FROM decisions WHERE node = ?1 ORDER BY seq DESC LIMIT ?2")?;
     let seqs = query.query_map(params![node.0, limit as i64], |row| unsigned(row, 0))?;
-    seqs.map(|seq| {
-        let seq = seq?;
-        let entry = entry(db, seq)?.ok_or(StoreError::Row("a decision without its entry"))?;
-        let votes = match &entry {
-            Entry::Settled { votes, .. } => {
-                votes.iter().map(|seq| receipt(db, *seq)).collect::<Result<_, _>>()?
-            }
-            _ => Vec::new(),
-        };
-        Ok(DecisionRow { seq, entry, votes })
-    })
-    .collect()
+    seqs.map(|seq| decision(db, seq?)).collect()
+}
+
+fn decision(db: &Connection, seq: u64) -> Result<DecisionRow, StoreError> {
+    let entry = entry(db, seq)?.ok_or(StoreError::Row("a decision without its entry"))?;
+    let votes = match &entry {
+        Entry::Settled { votes, .. } => {
+            votes.iter().map(|seq| receipt(db, *seq)).collect::<Result<_, _>>()?
+        }
+        _ => Vec::new(),
+    };
+    Ok(DecisionRow { seq, entry, votes })
+}
+
+/// How many nodes were caught, and the last of them with what caught them.
+pub(crate) fn caught(
+    db: &Connection,
+    limit: usize,
+) -> Result<(u64, Vec<(PublicKey, DecisionRow)>), StoreError> {
+    let count = db.query_row("SELECT count(*) FROM caught", [], |row| unsigned(row, 0))?;
+    let mut query =
+        db.prepare_cached("SELECT node, seq FROM caught ORDER BY seq DESC, node LIMIT ?1")?;
+    let found = query
+        .query_map(params![limit as i64], |row| Ok((PublicKey(row.get(0)?), unsigned(row, 1)?)))?;
+    let found = found.map(|found| {
+        let (node, seq) = found?;
+        Ok((node, decision(db, seq)?))
+    });
+    Ok((count, found.collect::<Result<_, StoreError>>()?))
 }
 
 /// The receipt that this entry committed.

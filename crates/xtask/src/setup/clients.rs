@@ -21,20 +21,25 @@ pub(super) fn install() -> Result<()> {
 
 fn node() -> Result<()> {
     let (from, folder) = (crate::root().join("tests/openai"), folder().join("node"));
+    npm("Install OpenAI's client for Node.js", &from, &folder)
+}
+
+/// Installs the npm packages that a lock file pins, beside where that is.
+pub(super) fn npm(title: &str, from: &Path, folder: &Path) -> Result<()> {
     let lock = read(&from.join("package-lock.json"))?;
-    if is_stamped(&folder, &lock) {
+    if is_stamped(folder, &lock) {
         return Ok(());
     }
-    let mut step = Step::start("Install OpenAI's client for Node.js");
-    std::fs::create_dir_all(&folder).with_context(|| cant("make", &folder))?;
+    let mut step = Step::start(title);
+    std::fs::create_dir_all(folder).with_context(|| cant("make", folder))?;
     for name in ["package.json", "package-lock.json"] {
         let to = folder.join(name);
         std::fs::copy(from.join(name), &to).with_context(|| cant("write", &to))?;
     }
     let mut npm = command("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder);
+    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder);
     quiet(&mut npm, INSTALL, |line| step.progress(line))?;
-    stamp(&folder, &lock)?;
+    stamp(folder, &lock)?;
     step.done("");
     Ok(())
 }

@@ -148,6 +148,7 @@ pub(super) fn examples(deadline: Deadline) -> Result<Counts> {
 pub(super) fn browser(deadline: Deadline) -> Result<Counts> {
     native::programs(deadline)?;
     ext::build(deadline.left())?;
+    ext::zip_all()?;
     let tiny = ["build", "--package", "grid-infer", "--features", "convert", "--example", "tiny"];
     cargo::step("Build what makes tiny models", &tiny, deadline.left())?;
     let mut counts = node_runner("inference", &["tests/inference/run.mjs"], deadline)?;

@@ -43,8 +43,8 @@ fn short(package: &str) -> &str {
 
 /// What a crate's own tests may use beside that.
 const TEST_EDGES: &[(&str, &[&str])] = &[
-    ("grid-relay", &["grid-testing", "grid-node", "grid-client"]),
-    ("grid-dashboard", &["grid-scheduler"]),
+    ("grid-relay", &["grid-testing", "grid-node", "grid-client", "grid-audit"]),
+    ("grid-checker", &["grid-scheduler"]),
     ("grid-cli", &["grid-relay", "grid-scheduler", "grid-testing", "grid-node"]),
 ];
 
@@ -59,7 +59,14 @@ const HOMES: &[(&[&str], &[&str])] = &[
             "gloo",
             "serde-wasm-bindgen",
         ],
-        &["grid-browser", "grid-contexts", "grid-inference", "grid-dashboard", "grid-client-js"],
+        &[
+            "grid-browser",
+            "grid-contexts",
+            "grid-inference",
+            "grid-checker",
+            "grid-dashboard",
+            "grid-client-js",
+        ],
     ),
     (
         &["tokio", "tokio-util", "tokio-tungstenite", "reqwest", "axum", "tower-http"],

@@ -1,13 +1,11 @@
 //! "Recompute this leaderboard": the whole log, replayed in this browser.
 
-use crate::replay::{Computed, Verdict};
+use crate::json::Read as _;
+use crate::web::checker::{self, Checker};
 use crate::web::parts::{Cell, facts, notice, table, verdict, words_of};
-use crate::web::worker::News;
 use crate::words;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast as _;
-use wasm_bindgen::prelude::Closure;
-use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
+use serde_json::{Value, json};
 
 /// Nodes that the table shows.
 const ROWS: usize = 100;
@@ -17,37 +15,38 @@ const HEADS: [&str; 4] = ["Node", "#Receipts", "#Points", "The relay"];
 enum State {
     Idle,
     Running(u64, u64),
-    Done(Verdict),
+    Done(Value),
 }
 
 pub(in crate::web) fn audit() -> AnyView {
     let state = RwSignal::new(State::Idle);
     let failed = RwSignal::new(None::<String>);
-    let running = StoredValue::new_local(None::<Replaying>);
+    let running = checker::kept();
+    let hear = move |news: &str, told: &Value| match news {
+        "progress" => {
+            let number = |at: usize| told[at].as_u64().unwrap_or_default();
+            state.set(State::Running(number(0), number(1)));
+        }
+        "verdict" => state.set(State::Done(told.clone())),
+        "failed" => {
+            state.set(State::Idle);
+            failed.set(told.as_str().map(str::to_owned));
+        }
+        _ => {}
+    };
     let start = move |_| {
         failed.set(None);
         state.set(State::Running(0, 0));
-        let hear = move |news| match news {
-            News::Progress(done, size) => state.set(State::Running(done, size)),
-            News::Verdict(verdict) => state.set(State::Done(verdict)),
-            News::Failed(why) => {
-                state.set(State::Idle);
-                failed.set(Some(why));
-            }
-        };
-        let replaying = Replaying::start(hear);
-        if replaying.is_none() {
-            hear(News::Failed("This browser starts no worker here.".into()));
+        let checker = Checker::start(hear);
+        if let Some(checker) = &checker {
+            checker.ask(&json!("audit"));
         }
-        running.set_value(replaying);
+        running.set_value(checker);
     };
     let stop = move |_| {
         running.set_value(None);
         state.set(State::Idle);
     };
-    on_cleanup(move || {
-        running.try_set_value(None);
-    });
     let is_running = move || state.with(|state| matches!(state, State::Running(..)));
     view! {
         <h1>"Recompute this leaderboard"</h1>
@@ -77,26 +76,29 @@ fn progress(done: u64, size: u64) -> AnyView {
     .into_any()
 }
 
-fn told(found: Verdict) -> AnyView {
-    let Verdict { origin, size, root, receipts, settled, caught, nodes, problems, more } = found;
+fn told(found: Value) -> AnyView {
+    let problems = found.list("problems");
     let good = problems.is_empty();
     let title = if good { "Everything agrees" } else { "Not as it should be" };
-    let more = (more > 0).then(|| format!("and {} more.", words::count(more)));
-    let beyond = nodes.len().saturating_sub(ROWS) as u64;
-    let beyond = (beyond > 0).then(|| format!("and {} more.", words::count(beyond)));
-    let problems = problems.into_iter().map(|problem| view! { <li>{problem}</li> }.into_any());
-    let problems: Vec<_> = problems.collect();
-    let fact = |name, number| (name, Cell::Text(words::count(number)));
+    let more = |more: u64| (more > 0).then(|| format!("and {} more.", words::count(more)));
+    let problem = |problem: &Value| {
+        let problem = problem.as_str().unwrap_or_default().to_owned();
+        view! { <li>{problem}</li> }.into_any()
+    };
+    let problems: Vec<_> = problems.iter().map(problem).collect();
+    let fact = |name, member| (name, Cell::Text(words::count(found.number(member))));
+    let nodes = found.list("nodes").to_vec();
+    let beyond = more(nodes.len().saturating_sub(ROWS) as u64);
     let told = view! {
         <ul class="problems" aria-label="Differences" hidden=good>{problems}</ul>
-        {words_of("empty", more)}
+        {words_of("empty", more(found.number("more")))}
         {facts(vec![
-            ("Log", Cell::Text(origin)),
-            fact("Entries", size),
-            ("Root", Cell::Code(root)),
-            fact("Receipts", receipts),
-            fact("Tasks settled", settled),
-            fact("Nodes caught", caught),
+            ("Log", Cell::Text(found.text("origin").to_owned())),
+            fact("Entries", "size"),
+            ("Root", Cell::Code(found.text("root").to_owned())),
+            fact("Receipts", "receipts"),
+            fact("Tasks settled", "settled"),
+            fact("Nodes caught", "caught"),
         ])}
         <h3>"The leaderboard as the log makes it"</h3>
         {table("The leaderboard as the log makes it", &HEADS, move || {
@@ -107,51 +109,13 @@ fn told(found: Verdict) -> AnyView {
     verdict(good, title, told.into_any())
 }
 
-fn row(node: &Computed) -> Vec<Cell> {
-    let (word, tone) = if node.agrees { ("says the same", "good") } else { ("differs", "bad") };
+fn row(node: &Value) -> Vec<Cell> {
+    let (word, tone) =
+        if node.flag("agrees") { ("says the same", "good") } else { ("differs", "bad") };
     vec![
-        Cell::Key(node.node),
-        Cell::count(node.tasks),
-        Cell::points(node.fuel),
+        Cell::Key(node.text("node").to_owned()),
+        Cell::count(node.number("tasks")),
+        Cell::points(node.number("fuel")),
         Cell::Tone(tone, word.to_owned()),
     ]
-}
-
-/// The worker, which ends with this.
-struct Replaying {
-    worker: Worker,
-    _hear: Closure<dyn FnMut(MessageEvent)>,
-    _broken: Closure<dyn FnMut()>,
-}
-
-impl Replaying {
-    fn start(hear: impl Fn(News) + Copy + 'static) -> Option<Self> {
-        let files = ["link[rel=modulepreload]", "link[rel=preload][as=fetch]"].map(|selector| {
-            let link = document().query_selector(selector).ok().flatten()?;
-            link.get_attribute("href").filter(|path| !path.is_empty())
-        });
-        let [Some(script), Some(wasm)] = files else { return None };
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        options.set_name(&format!("{script} {wasm}"));
-        let worker = Worker::new_with_options("worker.js", &options).ok()?;
-        let heard = Closure::new(move |event: MessageEvent| {
-            let text = event.data().as_string().unwrap_or_default();
-            if let Ok(news) = serde_json::from_slice(text.as_bytes()) {
-                hear(news);
-            }
-        });
-        let broken = Closure::new(move || hear(News::Failed("The worker broke off.".into())));
-        worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
-        worker.set_onerror(Some(broken.as_ref().unchecked_ref()));
-        Some(Self { worker, _hear: heard, _broken: broken })
-    }
-}
-
-impl Drop for Replaying {
-    fn drop(&mut self) {
-        self.worker.set_onmessage(None);
-        self.worker.set_onerror(None);
-        self.worker.terminate();
-    }
 }

@@ -1,15 +1,18 @@
 //! An owner's jobs: progress and results. The key stays in this page's memory
 //! and travels in a header.
 
+use crate::json::{self, Read as _};
 use crate::route::Route;
-use crate::web::app::save;
-use crate::web::net;
+use crate::web::files::save;
+use crate::web::key::{self, Keys};
+use crate::web::net::{self, Shown};
 use crate::web::parts::{Cell, every, figures, notice, table, words_of};
 use crate::words;
-use grid_protocol::{ExitReason, JobId, PublicKey};
+use crate::zip::Zip;
+use grid_protocol::{Files, JobId, Side};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// A running job is asked for again after this.
 const AGAIN_MS: u64 = 2_000;
@@ -18,225 +21,218 @@ const ROWS: usize = 200;
 const JOBS: [&str; 5] = ["Job", "State", "#Settled", "#Points", "Submitted"];
 const RESULTS: [&str; 6] = ["Task", "Ended", "Node", "#Points", "Proof", "Output"];
 
-/// The owner's key, for as long as the document is open.
-#[derive(Clone, Copy)]
-pub(in crate::web) struct Key(RwSignal<String>);
-
-impl Key {
-    /// None yet. For the frame around the pages: the next page asks for no key
-    /// again.
-    pub(in crate::web) fn provide() {
-        provide_context(Self(RwSignal::new(String::new())));
-    }
-}
-
-/// What the page shows of `api::JobInfo`.
-#[derive(Clone, Deserialize)]
-struct Info {
-    id: JobId,
-    name: String,
-    state: String,
-    created_ms: u64,
-    tasks: u64,
-    done: u64,
-    failed: u64,
-    provisional: u64,
-    leased: u64,
-    budget: u64,
-    spent: u64,
-}
-
-/// What the page shows of `api::TaskResult`.
-#[derive(Clone, Deserialize)]
-struct Outcome {
-    seq: u64,
-    index: u32,
-    name: String,
-    receipt: Receipt,
-}
-
-#[derive(Clone, Deserialize)]
-struct Receipt {
-    body: Body,
-}
-
-#[derive(Clone, Deserialize)]
-struct Body {
-    reason: ExitReason,
-    exit_code: u32,
-    node: PublicKey,
-    fuel: u64,
-}
-
 pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
-    let Key(key) = expect_context();
-    let jobs = RwSignal::new(Vec::<Info>::new());
-    let results = RwSignal::new(Vec::<Outcome>::new());
-    let failed = RwSignal::new(None::<String>);
+    let key = Keys::get().owner;
+    // An object with the jobs, and the results of the one.
+    let shown = Shown::new();
     let load = move || {
-        let Some(asked) = key.try_get_untracked().filter(|key| !key.trim().is_empty()) else {
-            return;
-        };
-        spawn_local(async move {
-            let found = fetch(id, &asked).await;
-            // Another key may have been given, or the page left.
-            if key.try_get_untracked() != Some(asked) || failed.try_get_untracked().is_none() {
-                return;
-            }
-            failed.set(found.as_ref().err().cloned());
-            if let Ok((found, list)) = found {
-                jobs.set(found);
-                results.set(list);
-            }
-        });
+        if let Some(key) = key.try_get_untracked().filter(|key| !key.trim().is_empty()) {
+            shown.show(fetch(id, key));
+        }
     };
     every(AGAIN_MS, move || {
-        let over =
-            |jobs: &Vec<Info>| !jobs.is_empty() && jobs.iter().all(|job| job.state != "running");
-        if !jobs.with_untracked(over) {
+        let over = |shown: &Value| {
+            let jobs = shown.list("jobs");
+            !jobs.is_empty() && jobs.iter().all(|job| job.text("state") != "running")
+        };
+        if !shown.value.with_untracked(over) {
             load();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        jobs.set(Vec::new());
-        load();
-    };
     let told = move || {
-        let jobs = jobs.get();
+        let jobs = shown.value.with(|shown| shown.list("jobs").to_vec());
         match (id, jobs.first()) {
             (Some(_), Some(job)) => Some(progress(job)),
             (None, Some(_)) => Some(table("Jobs", &JOBS, move || jobs.iter().map(row).collect())),
             _ => None,
         }
     };
-    let listed = Memo::new(move |_| results.with(|results| !results.is_empty()));
+    let listed = Memo::new(move |_| shown.value.with(|shown| !shown.list("results").is_empty()));
     view! {
         <h1>{if id.is_some() { "Job" } else { "Your jobs" }}</h1>
         <p class="whole">{id.map(|id| id.to_string())}</p>
-        <form class="row" on:submit=submit>
-            <label for="owner">"Owner's key"</label>
-            <input
-                id="owner" class="wide" type="password" autocomplete="off" spellcheck="false"
-                prop:value=move || key.get()
-                on:input=move |event| key.set(event_target_value(&event))
-            />
-            <button class="main" type="submit">"Show"</button>
-        </form>
+        {key::ask("owner", "Owner's key", "Show", key, move || {
+            shown.clear();
+            load();
+        })}
         <p class="hint">"It is sent to this relay only, in a header, and forgotten with this page. \
             The relay and every node that gets a task can read its input."</p>
-        {notice(failed.into())}
+        {notice(shown.failed.into())}
         {told}
-        {move || id.filter(|_| listed.get()).map(|id| list(id, results, key, failed))}
+        {move || id.filter(|_| listed.get()).map(|id| list(id, shown, key))}
     }
     .into_any()
 }
 
 /// The job, or all of them, and the job's results.
-async fn fetch(id: Option<JobId>, key: &str) -> Result<(Vec<Info>, Vec<Outcome>), String> {
+async fn fetch(id: Option<JobId>, key: String) -> Result<Value, String> {
     let Some(id) = id else {
-        return Ok((net::json_of("v1/jobs", key).await?, Vec::new()));
+        return Ok(json!({"jobs": net::json("v1/jobs", &key).await?}));
     };
-    let job = net::json_of(&format!("v1/jobs/{id}"), key).await?;
+    let job = net::json(&format!("v1/jobs/{id}"), &key).await?;
     let path = format!("v1/jobs/{id}/results?after=0");
-    let lines = net::bytes_of(&path, key).await?;
-    let mut results = Vec::new();
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        results.push(net::read(&path, line)?);
-    }
-    Ok((vec![job], results))
+    let results = json::lines(&net::bytes(&path, &key).await?);
+    let results = results.map_err(|why| format!("{path}: an answer not understood: {why}"))?;
+    Ok(json!({"jobs": [job], "results": results}))
 }
 
-fn state(job: &Info) -> (&'static str, String) {
-    let tone = match job.state.as_str() {
+fn state(job: &Value) -> (&'static str, String) {
+    let state = job.text("state");
+    let tone = match state {
         "running" => "",
         "done" => "good",
         _ => "bad",
     };
-    (tone, job.state.replace('_', " "))
+    (tone, state.replace('_', " "))
 }
 
-fn progress(job: &Info) -> AnyView {
+fn settled(job: &Value) -> String {
+    format!("{} of {}", words::count(job.number("done")), words::count(job.number("tasks")))
+}
+
+fn progress(job: &Value) -> AnyView {
     let (tone, word) = state(job);
-    let settled =
-        format!("{} of {} tasks settled", words::count(job.done), words::count(job.tasks));
+    let figure = |name, of: fn(u64) -> String, member| (name, of(job.number(member)));
     let large = vec![
-        ("Running", words::count(job.leased)),
-        ("Provisional", words::count(job.provisional)),
-        ("Failed", words::count(job.failed)),
-        ("Points spent", words::points(job.spent)),
-        ("Points of budget", words::points(job.budget)),
+        figure("Running", words::count, "leased"),
+        figure("Provisional", words::count, "provisional"),
+        figure("Failed", words::count, "failed"),
+        figure("Points spent", words::points, "spent"),
+        figure("Points of budget", words::points, "budget"),
     ];
+    let (done, tasks) = (job.number("done"), job.number("tasks").max(1));
     view! {
-        <h2>{job.name.clone()}" "<span class=format!("tag {tone}")>{word}</span></h2>
-        <label for="done">{settled}</label>
-        <progress id="done" max=job.tasks.max(1).to_string() value=job.done.to_string()></progress>
+        <h2>{job.text("name").to_owned()}" "<span class=format!("tag {tone}")>{word}</span></h2>
+        <label for="done">{settled(job)}" tasks settled"</label>
+        <progress id="done" max=tasks.to_string() value=done.to_string()></progress>
         {figures(move || large.clone())}
     }
     .into_any()
 }
 
-fn row(job: &Info) -> Vec<Cell> {
+fn row(job: &Value) -> Vec<Cell> {
     let (tone, word) = state(job);
-    let name = if job.name.is_empty() { "unnamed" } else { &job.name };
+    let name = match job.text("name") {
+        "" => "unnamed",
+        name => name,
+    };
+    let page = Route::Job(job.text("id").parse().ok());
     vec![
-        Cell::Link(Route::Job(Some(job.id)), name.to_owned(), format!("Job {name}")),
+        Cell::Link(page, name.to_owned(), format!("Job {name}")),
         Cell::Tone(tone, word),
-        Cell::Number(format!("{} of {}", words::count(job.done), words::count(job.tasks))),
-        Cell::points(job.spent),
-        Cell::Time(job.created_ms, true),
+        Cell::Number(settled(job)),
+        Cell::points(job.number("spent")),
+        Cell::Time(job.number("created_ms"), true),
     ]
 }
 
-fn list(
-    id: JobId,
-    results: RwSignal<Vec<Outcome>>,
-    key: RwSignal<String>,
-    failed: RwSignal<Option<String>>,
-) -> AnyView {
-    let download = move |index: u32| {
+fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
+    let download = move |index: u64| {
         let asked = key.get_untracked();
         spawn_local(async move {
             let path = format!("v1/jobs/{id}/tasks/{index}/output");
-            match net::bytes_of(&path, &asked).await.and_then(|bytes| stdout(&bytes)) {
+            match net::bytes(&path, &asked).await.and_then(|bytes| stdout(&bytes)) {
                 Ok((name, bytes)) => save(&format!("task-{index}-{name}"), &bytes),
                 Err(why) => {
-                    let _ = failed.try_set(Some(why));
+                    let _ = shown.failed.try_set(Some(why));
                 }
             }
         });
     };
-    let row = move |result: &Outcome| {
-        let Outcome { seq, index, name, receipt: Receipt { body } } = result.clone();
+    let packing = RwSignal::new(None::<u64>);
+    let download_all = move |_| {
+        let asked = key.get_untracked();
+        let tasks = shown.value.with_untracked(|shown| {
+            let task = |result: &Value| (result.number("index"), result.text("name").to_owned());
+            shown.list("results").iter().map(task).collect::<Vec<_>>()
+        });
+        packing.set(Some(0));
+        spawn_local(async move {
+            let packed = pack(id, tasks, &asked, packing).await;
+            if packing.try_set(None).is_none() {
+                match packed {
+                    Ok(bytes) => {
+                        save(&format!("job-{}.zip", words::short(&id.to_string())), &bytes)
+                    }
+                    Err(why) => shown.failed.set(Some(why)),
+                }
+            }
+        });
+    };
+    let row = move |result: &Value| {
+        let (index, name) = (result.number("index"), result.text("name").to_owned());
+        let body = &result["receipt"]["body"];
         let label = format!("Download {name}");
         vec![
             Cell::Tone("", name),
-            Cell::ending(body.reason, Some(body.exit_code)),
-            Cell::Key(body.node),
-            Cell::points(body.fuel),
-            Cell::proof(seq, "Check"),
+            Cell::ending(body.text("reason"), body["exit_code"].as_u64()),
+            Cell::Key(body.text("node").to_owned()),
+            Cell::points(body.number("fuel")),
+            Cell::proof(result.number("seq"), "Check"),
             Cell::Button("Download", label, Box::new(move || download(index))),
         ]
     };
+    let rows = move || {
+        shown.value.with(|shown| shown.list("results").iter().take(ROWS).map(row).collect())
+    };
     let more = move || {
-        let more = results.with(|results| results.len().saturating_sub(ROWS) as u64);
+        let count = shown.value.with(|shown| shown.list("results").len());
+        let more = count.saturating_sub(ROWS) as u64;
         (more > 0)
             .then(|| format!("and {} more: `grid results` gets them all.", words::count(more)))
     };
     view! {
-        <h2 id="results">"Results"</h2>
-        {table("Results", &RESULTS, move || {
-            results.with(|results| results.iter().take(ROWS).map(row).collect())
-        })}
+        <div class="row over">
+            <h2 id="results">"Results"</h2>
+            <button
+                type="button" id="all" on:click=download_all
+                disabled=move || packing.get().is_some()
+            >"Download all (.zip)"</button>
+        </div>
+        <p role="status">{move || packing.get().map(|done| {
+            format!("Fetching: {} done", words::counted(done, "output"))
+        })}</p>
+        {table("Results", &RESULTS, rows)}
         {move || words_of("empty", more())}
     }
     .into_any()
 }
 
+/// All outputs as one file: a folder for each task, named after it.
+async fn pack(
+    id: JobId,
+    tasks: Vec<(u64, String)>,
+    key: &str,
+    packing: RwSignal<Option<u64>>,
+) -> Result<Vec<u8>, String> {
+    let mut zip = Zip::default();
+    for (done, (index, name)) in tasks.into_iter().enumerate() {
+        if packing.try_set(Some(done as u64)).is_some() {
+            return Err("The page was left.".into());
+        }
+        let list = net::bytes(&format!("v1/jobs/{id}/tasks/{index}/output"), key).await?;
+        // No task's name leads out of the archive's folder.
+        let safe = |c: char| if c.is_alphanumeric() || "-_ ".contains(c) { c } else { '-' };
+        let folder: String = name.chars().map(safe).take(80).collect();
+        for (path, bytes) in files(&list)?.iter() {
+            let path = path.trim_start_matches('/');
+            if !zip.add(&format!("{index:05} {folder}/{path}"), bytes) {
+                return Err(
+                    "All outputs are too much for one file: `grid results` gets them.".into()
+                );
+            }
+        }
+    }
+    Ok(zip.finish())
+}
+
+fn files(list: &[u8]) -> Result<Files, String> {
+    Files::decode(Side::Output, list).map_err(|why| format!("the output can't be read: {why}"))
+}
+
 /// Standard output, where that is all there is; else the encoded list.
 fn stdout(list: &[u8]) -> Result<(&'static str, Vec<u8>), String> {
-    let files = grid_protocol::Files::decode(grid_protocol::Side::Output, list)
-        .map_err(|why| format!("the output can't be read: {why}"))?;
+    let files = files(list)?;
     let only = files.iter().all(|(path, bytes)| path == "stdout" || bytes.is_empty());
     match files.get("stdout") {
         Some(bytes) if only => Ok(("stdout", bytes.to_vec())),

@@ -5,11 +5,15 @@ mod check;
 mod job;
 mod leaders;
 mod node;
+mod operate;
 mod overview;
+mod submit;
 
 pub(super) use audit::audit;
 pub(super) use check::check;
-pub(super) use job::{Key, job};
+pub(super) use job::job;
 pub(super) use leaders::leaderboard;
 pub(super) use node::node;
+pub(super) use operate::operate;
 pub(super) use overview::overview;
+pub(super) use submit::submit;

@@ -1,73 +1,46 @@
 //! How a node stands, and why.
 
-use crate::web::net;
+use crate::json::Read as _;
+use crate::web::net::Shown;
 use crate::web::parts::{Cell, facts, figures, notice, table};
 use crate::words;
 use grid_protocol::PublicKey;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-use serde::Deserialize;
+use serde_json::Value;
 
 const HEADS: [&str; 4] = ["When", "What", "Why", "#Entry"];
 
-/// What the page shows of `api::NodeStanding`.
-#[derive(Clone, Deserialize)]
-struct Standing {
-    online: bool,
-    state: String,
-    passes: u64,
-    fuel: u64,
-    tasks: u64,
-    open: u64,
-    why: String,
-    decisions: Vec<Decision>,
-}
-
-#[derive(Clone, Deserialize)]
-struct Decision {
-    seq: u64,
-    time_ms: u64,
-    what: String,
-    why: String,
-}
-
-pub(in crate::web) fn node(key: PublicKey) -> AnyView {
-    let found = RwSignal::new(None::<Standing>);
-    let failed = RwSignal::new(None::<String>);
-    spawn_local(async move {
-        let answer = net::json(&format!("v1/nodes/{key}")).await;
-        // The page may be gone by now.
-        let _ = failed.try_set(answer.as_ref().err().cloned());
-        let _ = found.try_set(answer.ok());
-    });
+pub(in crate::web) fn node(key: &PublicKey) -> AnyView {
+    let shown = Shown::new();
+    shown.load(format!("v1/nodes/{key}"), String::new());
     view! {
         <h1>"Node"</h1>
         <p><code class="whole">{key.to_string()}</code></p>
-        {notice(failed.into())}
-        {move || found.get().map(standing)}
+        {notice(shown.failed.into())}
+        {move || shown.value.with(|node| node.is_object().then(|| standing(node)))}
     }
     .into_any()
 }
 
-fn standing(node: Standing) -> AnyView {
-    let (state, tone) = match node.state.as_str() {
+fn standing(node: &Value) -> AnyView {
+    let (state, tone) = match node.text("state") {
         "new" => ("New: every result of it is checked", ""),
         "trusted" => ("Trusted: some of its results are checked", "good"),
         _ => ("Caught: it gets no more tasks", "bad"),
     };
     let large = vec![
-        ("Points", words::points(node.fuel)),
-        ("Receipts", words::count(node.tasks)),
-        ("Checks passed", words::count(node.passes)),
-        ("Receipts on open tasks", words::count(node.open)),
+        ("Points", words::points(node.number("fuel"))),
+        ("Receipts", words::count(node.number("tasks"))),
+        ("Checks passed", words::count(node.number("passes"))),
+        ("Receipts on open tasks", words::count(node.number("open"))),
     ];
-    let decisions = node.decisions;
+    let decisions = node.list("decisions").to_vec();
     view! {
         {figures(move || large.clone())}
         {facts(vec![
             ("Standing", Cell::Tone(tone, state.to_owned())),
-            ("Why", Cell::Text(node.why)),
-            ("On line", if node.online { "yes" } else { "no" }.into()),
+            ("Why", Cell::Text(node.text("why").to_owned())),
+            ("On line", if node.flag("online") { "yes" } else { "no" }.into()),
         ])}
         <h2>"Decisions about it"</h2>
         {table("Decisions about it", &HEADS, move || decisions.iter().map(decision).collect())}
@@ -75,8 +48,8 @@ fn standing(node: Standing) -> AnyView {
     .into_any()
 }
 
-fn decision(decision: &Decision) -> Vec<Cell> {
-    let (words, tone, settles) = match decision.what.as_str() {
+fn decision(decision: &Value) -> Vec<Cell> {
+    let (words, tone, settles) = match decision.text("what") {
         "passed" => ("check passed", "good", true),
         "agreed_alone" => ("accepted alone", "good", true),
         "caught" => ("caught", "bad", true),
@@ -84,11 +57,12 @@ fn decision(decision: &Decision) -> Vec<Cell> {
         "refused" => ("receipt refused", "bad", false),
         _ => ("other", "", false),
     };
-    let seq = words::count(decision.seq);
+    let seq = decision.number("seq");
+    let shown = words::count(seq);
     vec![
-        Cell::Time(decision.time_ms, true),
+        Cell::Time(decision.number("time_ms"), true),
         Cell::Tone(tone, words.to_owned()),
-        Cell::Text(decision.why.clone()),
-        if settles { Cell::proof(decision.seq, &seq) } else { Cell::Number(seq) },
+        Cell::Text(decision.text("why").to_owned()),
+        if settles { Cell::proof(seq, &shown) } else { Cell::Number(shown) },
     ]
 }

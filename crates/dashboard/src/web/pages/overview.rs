@@ -1,13 +1,12 @@
 //! What the network does now, and did of late.
 
+use crate::json::Read as _;
 use crate::web::chart::{Data, chart};
-use crate::web::net;
+use crate::web::net::Shown;
 use crate::web::parts::{Cell, choice, every, figures, notice, table};
 use crate::words;
-use grid_protocol::api::NodeInfo;
-use grid_protocol::live::{History, Live, Moment, SettledInfo};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
+use serde_json::Value;
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::Closure;
 use web_sys::{EventSource, MessageEvent};
@@ -21,7 +20,7 @@ const SETTLED: [&str; 6] = ["Settled", "Node", "Ended", "#Agree", "#Points", "Pr
 const NODES: [&str; 5] = ["Node", "Software", "#Running", "#Receipts", "#Points"];
 
 pub(in crate::web) fn overview() -> AnyView {
-    let live = RwSignal::new(None::<Live>);
+    let live = RwSignal::new(Value::Null);
     let lost = RwSignal::new(false);
     let stream = StoredValue::new_local(None::<Stream>);
     // An EventSource comes back by itself, unless the relay refused it.
@@ -33,7 +32,7 @@ pub(in crate::web) fn overview() -> AnyView {
     on_cleanup(move || {
         stream.try_set_value(None);
     });
-    let status = move || match (lost.get(), live.with(Option::is_some)) {
+    let status = move || match (lost.get(), live.with(Value::is_object)) {
         (true, _) => ("lost", "Stream lost, trying again"),
         (false, true) => ("live", "Live"),
         (false, false) => ("opening", "Connecting…"),
@@ -41,157 +40,144 @@ pub(in crate::web) fn overview() -> AnyView {
     let unreachable = Signal::derive(move || {
         lost.get().then(|| "The relay can't be reached. This page goes on trying.".to_owned())
     });
-    let of = move |cells: fn(&Live) -> Vec<Vec<Cell>>| {
-        move || live.with(|live| live.as_ref().map(cells).unwrap_or_default())
+    let rows = move |list: &'static str, row: fn(&Value) -> Vec<Cell>| {
+        move || live.with(|live| live.list(list).iter().map(row).collect())
     };
-    let kinds = move || live.with(|live| live.as_ref().map(kinds).unwrap_or_default());
     view! {
         <div class="row">
             <h1>"The network now"</h1>
             <p class="stream" role="status" data-state=move || status().0>{move || status().1}</p>
         </div>
         {notice(unreachable)}
-        {figures(move || live.with(|live| large(live.as_ref())))}
-        <p class="kinds">{kinds}</p>
+        {figures(move || live.with(large))}
+        <p class="kinds">{move || live.with(kinds)}</p>
         {charts()}
         <h2>"Latest settled results"</h2>
-        {table("Latest settled results", &SETTLED, of(|live| live.settled.iter().map(settled).collect()))}
+        {table("Latest settled results", &SETTLED, rows("settled", settled))}
         <h2>"Nodes on line"</h2>
-        {table("Nodes on line", &NODES, of(|live| live.nodes.iter().map(node).collect()))}
+        {table("Nodes on line", &NODES, rows("nodes", node))}
     }
     .into_any()
 }
 
-fn large(live: Option<&Live>) -> Vec<(&'static str, String)> {
-    let figure = |name, of: fn(&Live) -> String| (name, live.map_or_else(|| "–".into(), of));
+fn large(live: &Value) -> Vec<(&'static str, String)> {
+    let unknown = live.is_null();
+    let figure = |name, of: fn(u64) -> String, member| {
+        (name, if unknown { "–".into() } else { of(live.number(member)) })
+    };
+    let settled = live.number("tasks_settled");
+    let verified = match settled + live.number("tasks_provisional") {
+        0 => "–".into(),
+        all => words::percent(settled, all),
+    };
     vec![
-        figure("Nodes on line", |live| words::count(live.nodes_online)),
-        figure("Tasks settled a second", |live| words::tenths(live.settled_10_s)),
-        figure("Of results are verified", |live| {
-            let all = live.tasks_settled + live.tasks_provisional;
-            if all == 0 { "–".into() } else { words::percent(live.tasks_settled, all) }
-        }),
-        figure("Points of verified work", |live| words::points(live.fuel)),
-        figure("Tasks running", |live| words::count(live.tasks_leased)),
-        figure("Tasks waiting", |live| words::count(live.tasks_waiting)),
-        figure("Results provisional", |live| words::count(live.tasks_provisional)),
-        figure("Tasks settled", |live| words::count(live.tasks_settled)),
+        figure("Nodes on line", words::count, "nodes_online"),
+        figure("Tasks settled a second", words::tenths, "settled_10_s"),
+        ("Of results are verified", verified),
+        figure("Points of verified work", words::points, "fuel"),
+        figure("Tasks running", words::count, "tasks_leased"),
+        figure("Tasks waiting", words::count, "tasks_waiting"),
+        figure("Results provisional", words::count, "tasks_provisional"),
+        figure("Tasks settled", words::count, "tasks_settled"),
     ]
 }
 
 /// "On line by kind: 3 grid-chrome, 2 grid-swarm".
-fn kinds(live: &Live) -> String {
-    let mut text = String::from("On line by kind: ");
-    for (at, kind) in live.kinds.iter().enumerate() {
-        text.push_str(if at > 0 { ", " } else { "" });
-        text.push_str(&words::count(kind.nodes));
-        text.push(' ');
-        text.push_str(&kind.name);
-    }
-    if live.kinds.is_empty() {
-        text.push_str("none");
-    }
-    text
+fn kinds(live: &Value) -> Option<String> {
+    let kind =
+        |kind: &Value| format!("{} {}", words::count(kind.number("nodes")), kind.text("name"));
+    let kinds: Vec<_> = live.list("kinds").iter().map(kind).collect();
+    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
+    live.is_object().then(|| format!("On line by kind: {kinds}"))
 }
 
-fn settled(settled: &SettledInfo) -> Vec<Cell> {
-    let agree = match settled.lost {
-        0 => settled.agree.to_string(),
-        lost => format!("{} of {}", settled.agree, settled.agree + lost),
-    };
+fn settled(settled: &Value) -> Vec<Cell> {
+    let (agree, lost) = (settled.number("agree"), settled.number("lost"));
     vec![
-        Cell::Time(settled.time_ms, false),
-        Cell::Key(settled.node),
-        Cell::ending(settled.reason, None),
-        Cell::Number(agree),
-        Cell::points(settled.fuel),
-        Cell::proof(settled.seq, "Check"),
+        Cell::Time(settled.number("time_ms"), false),
+        Cell::Key(settled.text("node").to_owned()),
+        Cell::ending(settled.text("reason"), None),
+        match lost {
+            0 => Cell::count(agree),
+            _ => Cell::Number(format!("{agree} of {}", agree + lost)),
+        },
+        Cell::points(settled.number("fuel")),
+        Cell::proof(settled.number("seq"), "Check"),
     ]
 }
 
-fn node(node: &NodeInfo) -> Vec<Cell> {
-    let agent = if node.agent.is_empty() { "unnamed" } else { &node.agent };
+fn node(node: &Value) -> Vec<Cell> {
+    let agent = match node.text("agent") {
+        "" => "unnamed",
+        agent => agent,
+    };
     vec![
-        Cell::Key(node.node),
+        Cell::Key(node.text("node").to_owned()),
         Cell::Tone("software", agent.to_owned()),
-        Cell::count(node.leased),
-        Cell::count(node.tasks),
-        Cell::points(node.fuel),
+        Cell::count(node.number("leased")),
+        Cell::count(node.number("tasks")),
+        Cell::points(node.number("fuel")),
     ]
 }
 
 fn charts() -> AnyView {
     let span = RwSignal::new("hour");
-    let history = RwSignal::new(None::<History>);
+    let shown = Shown::new();
     let load = move || {
-        let Some(asked) = span.try_get_untracked() else { return };
-        spawn_local(async move {
-            let found = net::json::<History>(&format!("v1/history?span={asked}")).await;
-            if span.try_get_untracked() == Some(asked)
-                && let Ok(found) = found
-            {
-                history.set(Some(found));
-            }
-        });
+        if let Some(span) = span.try_get_untracked() {
+            shown.load(format!("v1/history?span={span}"), String::new());
+        }
     };
     Effect::new(move |_| {
         span.track();
         load();
     });
     every(CHARTS_MS, load);
-    let data = move |lines: fn(&Moment, u64) -> [(&'static str, u64); 2], wanted: usize| {
-        Signal::derive(move || {
-            history.with(|history| {
-                history.as_ref().map(|h| drawn(h, lines, wanted)).unwrap_or_default()
-            })
-        })
+    let data = move |lines: &'static [Line]| {
+        Signal::derive(move || shown.value.with(|history| drawn(history, lines)))
     };
-    let sum = move |pick: fn(&Moment) -> u64| {
-        let of = |history: &History| history.moments.iter().map(pick).sum();
-        history.with(|history| history.as_ref().map_or(0, of))
+    let sum = move |member: &str| -> u64 {
+        shown.value.with(|history| history.list("moments").iter().map(|m| m.number(member)).sum())
     };
     let tasks = Signal::derive(move || {
-        let (settled, checked) = (sum(|m| m.settled), sum(|m| m.checked));
+        let (settled, checked) = (sum("settled"), sum("checked"));
         format!("{}, {} by several nodes", words::counted(settled, "task"), words::count(checked))
     });
-    let work = Signal::derive(move || format!("{} points", words::points(sum(|m| m.fuel))));
+    let work = Signal::derive(move || format!("{} points", words::points(sum("fuel"))));
     view! {
         <div class="row over">
             <h2>"Over time"</h2>
             {choice("Charts over", SPANS, span)}
         </div>
         <div class="charts">
-            {chart("Tasks settled a second", &["From", "#Settled", "#By several nodes"], data(|m, step_ms| {
-                let a_second = |count: u64| count.saturating_mul(1_000_000) / step_ms;
-                [("Settled", a_second(m.settled)), ("By several nodes", a_second(m.checked))]
-            }, 2), tasks)}
-            {chart("Points of verified work", &["From", "#Points"], data(|m, _| {
-                [("Points", m.fuel / (words::FUEL_PER_POINT / 1000)), ("", 0)]
-            }, 1), work)}
+            {chart("Tasks settled a second", &["From", "#Settled", "#By several nodes"], data(&TASKS), tasks)}
+            {chart("Points of verified work", &["From", "#Points"], data(&WORK), work)}
         </div>
     }
     .into_any()
 }
 
-/// A chart's lines, the first `wanted` of them.
-fn drawn(
-    history: &History,
-    lines: fn(&Moment, u64) -> [(&'static str, u64); 2],
-    wanted: usize,
-) -> Data {
-    let mut data = Data::default();
-    for moment in &history.moments {
-        data.times.push(moment.from_ms);
-        for (at, (name, value)) in
-            lines(moment, history.step_ms).into_iter().take(wanted).enumerate()
-        {
-            if data.lines.len() <= at {
-                data.lines.push((name, Vec::new()));
-            }
-            data.lines[at].1.push(value);
-        }
+/// A line of a chart: its name, the member of a moment, and thousandths of
+/// that in a step of so many milliseconds.
+type Line = (&'static str, &'static str, fn(u64, u64) -> u64);
+
+const TASKS: [Line; 2] =
+    [("Settled", "settled", a_second), ("By several nodes", "checked", a_second)];
+const WORK: [Line; 1] = [("Points", "fuel", |fuel, _| fuel / (words::FUEL_PER_POINT / 1000))];
+
+fn a_second(count: u64, step_ms: u64) -> u64 {
+    count.saturating_mul(1_000_000) / step_ms.max(1)
+}
+
+fn drawn(history: &Value, lines: &[Line]) -> Data {
+    let (moments, step_ms) = (history.list("moments"), history.number("step_ms"));
+    let line = |(name, member, of): &Line| {
+        (*name, moments.iter().map(|m| of(m.number(member), step_ms)).collect())
+    };
+    Data {
+        times: moments.iter().map(|m| m.number("from_ms")).collect(),
+        lines: lines.iter().map(line).collect(),
     }
-    data
 }
 
 /// The relay's stream, which ends with this.
@@ -202,13 +188,13 @@ struct Stream {
 }
 
 impl Stream {
-    fn open(live: RwSignal<Option<Live>>, lost: RwSignal<bool>) -> Option<Self> {
+    fn open(live: RwSignal<Value>, lost: RwSignal<bool>) -> Option<Self> {
         let source = EventSource::new("v1/live").ok()?;
         let told = Closure::new(move |event: MessageEvent| {
             let text = event.data().as_string().unwrap_or_default();
-            if let Ok(now) = serde_json::from_slice(text.as_bytes()) {
+            if let Ok(now) = serde_json::from_str(&text) {
                 lost.set(false);
-                live.set(Some(now));
+                live.set(now);
             }
         });
         let broke = Closure::new(move || lost.set(true));

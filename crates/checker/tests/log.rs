@@ -3,8 +3,8 @@
 
 use grid_audit::proof;
 use grid_audit::testing::World;
-use grid_dashboard::prove::{Next, Prove, checkpoint};
-use grid_dashboard::replay::{Replay, Verdict};
+use grid_checker::prove::{Next, Prove, checkpoint};
+use grid_checker::replay::{Replay, Verdict};
 use grid_log::TileReader as _;
 use grid_log::checkpoint::LogKey;
 use grid_log::testing::MemoryLog;
@@ -35,7 +35,7 @@ impl Served {
         };
         // What an honest relay says is what the log makes it.
         let verdict = served.replay().unwrap();
-        let said = |node: &grid_dashboard::replay::Computed| Earned {
+        let said = |node: &grid_checker::replay::Computed| Earned {
             node: node.node,
             fuel: node.fuel,
             tasks: node.tasks,

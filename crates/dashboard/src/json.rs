@@ -1,0 +1,67 @@
+//! What the relay answered, read where it is shown. One type for every answer:
+//! a type for each takes more code than the pages themselves, and what is
+//! missing or of another kind is shown as nothing.
+
+use serde_json::Value;
+
+/// Reads members of an object.
+pub trait Read {
+    /// A whole number; 0 where there is none.
+    fn number(&self, name: &str) -> u64;
+    /// Text; empty where there is none.
+    fn text(&self, name: &str) -> &str;
+    /// True or false; false where there is none.
+    fn flag(&self, name: &str) -> bool;
+    /// A list; empty where there is none.
+    fn list(&self, name: &str) -> &[Value];
+}
+
+impl Read for Value {
+    fn number(&self, name: &str) -> u64 {
+        self[name].as_u64().unwrap_or_default()
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self[name].as_str().unwrap_or_default()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self[name].as_bool().unwrap_or_default()
+    }
+
+    fn list(&self, name: &str) -> &[Value] {
+        self[name].as_array().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Reads each line of newline-delimited JSON.
+pub fn lines(bytes: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(serde_json::from_slice).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_there_is_nothing() {
+        let value = json!({"n": 7, "t": "x", "f": true, "l": [1, 2]});
+        assert_eq!((value.number("n"), value.text("t"), value.flag("f")), (7, "x", true));
+        assert_eq!(value.list("l").len(), 2);
+        for value in [json!({"n": "7", "t": 1, "f": "x", "l": {}}), json!(null), json!([1])] {
+            assert_eq!((value.number("n"), value.text("t"), value.flag("f")), (0, "", false));
+            assert!(value.list("l").is_empty());
+        }
+        assert_eq!(json!({"n": -1}).number("n"), 0);
+        assert_eq!(json!({"n": u64::MAX}).number("n"), u64::MAX);
+    }
+
+    #[test]
+    fn lines_are_read_one_by_one() {
+        assert_eq!(lines(b"{\"a\":1}\n\n{\"a\":2}\n").unwrap().len(), 2);
+        assert!(lines(b"{\"a\":1}\n{").is_err());
+        assert_eq!(lines(b"").unwrap(), Vec::<Value>::new());
+    }
+}

@@ -1,0 +1,64 @@
+// Measures whether a page feels the node: `node bench-manners.mjs [--json] [--rounds N]`. Somebody
+// types and scrolls; the node is on (a quarter of a core while the device is in use, one task that
+// runs) and off, by turns.
+import { Browser } from './lib/browser.mjs';
+import { options } from './lib/args.mjs';
+import { desk, percentile, use } from './lib/hands.mjs';
+import { endless } from './lib/modules.mjs';
+import { Relay } from './lib/relay.mjs';
+import { until } from './lib/wait.mjs';
+
+const ROUND_MS = 6_000;
+const WAIT = 60_000;
+const given = options();
+const rounds = Number(given.rounds);
+const relay = await Relay.start(given.relayBin, { believing: true });
+const browser = await Browser.start(given.ext);
+const latencies = { on: [], off: [] };
+const ratios = [];
+try {
+  await browser.switchOn(relay.url, { onBattery: true });
+  await browser.change({ in_use: { cpu: 25, gpu: 0 }, idle: { cpu: 25, gpu: 0 } });
+  await relay.owner().submit(endless(), [{}], { fuel: 1e15 });
+  const page = await desk(browser.context);
+  await use(page, 2_000); // Everything is compiled.
+  const set = async on => {
+    await browser.change({ on });
+    await until(`it is ${on ? 'working' : 'off'}`, async () => {
+      const { state, running } = await browser.view();
+      return on ? running[0]?.fuel > 0 : state === 'off';
+    }, WAIT);
+  };
+  for (let round = 0; round < rounds; round += 1) {
+    const found = {};
+    // The order changes, so that what came before is no advantage.
+    for (const how of round % 2 ? ['on', 'off'] : ['off', 'on']) {
+      await set(how === 'on');
+      found[how] = await use(page, ROUND_MS);
+      latencies[how].push(...found[how]);
+    }
+    ratios.push(percentile(found.on, 95) / percentile(found.off, 95));
+  }
+} finally {
+  await browser.stop();
+  await relay.stop();
+}
+const figures = how => ({
+  events: latencies[how].length,
+  p50_ms: percentile(latencies[how], 50),
+  p95_ms: percentile(latencies[how], 95),
+});
+const result = {
+  share: 25,
+  rounds,
+  on: figures('on'),
+  off: figures('off'),
+  p95_ratio: percentile(latencies.on, 95) / percentile(latencies.off, 95),
+  p95_ratio_median_of_rounds: percentile(ratios, 50),
+};
+if (given.json) console.log(JSON.stringify(result));
+else {
+  const line = how => `${how.padEnd(3)} p50 ${result[how].p50_ms.toFixed(1)} ms, p95 ${result[how].p95_ms.toFixed(1)} ms (${result[how].events} events)`;
+  console.log(`${line('off')}\n${line('on')}\np95 with the node on: ${(100 * result.p95_ratio).toFixed(1)}% of that with it off`);
+}
+process.exit(0);

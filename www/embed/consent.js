@@ -1,0 +1,65 @@
+// A visitor's agreement: for one site, or, where the browser lets this frame reach the storage that
+// all sites' frames share, for every site that asks. It ends after 24 hours, and when the clock is
+// not what it was.
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Clocks are set right by so much now and then. */
+const SLACK_MS = 5 * 60 * 1000;
+const EVERYWHERE = 'grid.agreed';
+
+/** `site`: its key. `local`: this site's part of the storage. */
+export function agreement(site, local) {
+  const here = `grid.agreed.${site}`;
+  const stopped = `grid.stopped.${site}`;
+  /** The storage that all sites share, once this frame may reach it. */
+  let shared;
+
+  const read = (storage, key) => {
+    try {
+      const { since, until } = JSON.parse(storage.getItem(key));
+      const now = Date.now();
+      return since - SLACK_MS <= now && now < until && until - since <= DAY_MS ? until : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const forEverySite = () =>
+    (shared && local.getItem(stopped) === null ? read(shared, EVERYWHERE) : undefined);
+  return {
+    /** Until when it holds; `undefined` where it doesn't. */
+    until: () => forEverySite() ?? read(local, here),
+    forEverySite: () => forEverySite() !== undefined,
+    shared: () => shared,
+    /** Finds what the browser lets this frame share without asking anybody. */
+    async look() {
+      const permission = await navigator.permissions?.query({ name: 'storage-access' })
+        .catch(() => undefined);
+      if (permission?.state === 'granted') shared = await sharedStorage();
+    },
+    /** In a click: the visitor agrees, for every site if `everywhere` and the browser lets it. */
+    async give(everywhere) {
+      if (everywhere) shared ??= await sharedStorage();
+      local.removeItem(stopped);
+      const since = Date.now();
+      const text = JSON.stringify({ since, until: since + DAY_MS });
+      if (everywhere && shared) shared.setItem(EVERYWHERE, text);
+      else local.setItem(here, text);
+    },
+    /** The agreement ends: for this site, or for every site. */
+    withdraw(everywhere) {
+      local.removeItem(here);
+      if (everywhere) shared?.removeItem(EVERYWHERE);
+      else if (forEverySite()) local.setItem(stopped, '');
+    },
+  };
+}
+
+async function sharedStorage() {
+  try {
+    // Chromium hands the storage over; in Firefox the frame's own becomes the shared one.
+    const handle = await document.requestStorageAccess({ localStorage: true });
+    return handle?.localStorage ?? window.localStorage;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,61 @@
+// Whether the visitor can see something in this frame: all of it, as it is painted, where the
+// browser tells (IntersectionObserver version 2); otherwise whether it is in view at all.
+
+const TRACKS = 'isVisible' in IntersectionObserverEntry.prototype;
+/** How long it must be seen before a click counts. */
+const SEEN_MS = TRACKS ? 500 : 1_000;
+
+/** Calls `changed(seen)` at once and whenever it changes. */
+export function watch(element, changed) {
+  let inView;
+  let told;
+  const tell = () => {
+    const seen = inView === true && !document.hidden;
+    if (inView === undefined || seen === told) return;
+    told = seen;
+    changed(seen);
+  };
+  const observer = new IntersectionObserver(entries => {
+    const { isIntersecting, intersectionRatio, isVisible } = entries.at(-1);
+    inView = isIntersecting && intersectionRatio > 0.98 && (!TRACKS || isVisible);
+    tell();
+  }, { threshold: [0, 0.5, 0.98, 1], ...(TRACKS && { trackVisibility: true, delay: 100 }) });
+  observer.observe(element);
+  document.addEventListener('visibilitychange', tell);
+  return () => {
+    observer.disconnect();
+    document.removeEventListener('visibilitychange', tell);
+  };
+}
+
+/**
+ * Keeps a button from being clicked before its visitor could see it for a while, and, where the
+ * browser doesn't tell what is painted, before this frame has the focus. `changed(live, seen)`.
+ */
+export function guard(button, element, changed) {
+  let timer;
+  let seen = false;
+  const set = live => {
+    button.disabled = !live;
+    changed(live, seen);
+  };
+  const again = () => {
+    clearTimeout(timer);
+    set(false);
+    if (seen && (TRACKS || document.hasFocus())) timer = setTimeout(set, SEEN_MS, true);
+  };
+  const focus = () => TRACKS || again();
+  addEventListener('focus', focus);
+  addEventListener('blur', focus);
+  const end = watch(element, now => {
+    seen = now;
+    again();
+  });
+  return () => {
+    end();
+    clearTimeout(timer);
+    removeEventListener('focus', focus);
+    removeEventListener('blur', focus);
+    button.disabled = true;
+  };
+}

@@ -1,0 +1,47 @@
+// One node in each browser: of the documents that share storage, the one that holds a lock. (What
+// other sites' pages hold shares neither: there the relay decides, by the browser's id.)
+
+const NAME = 'grid-node';
+const ASK_MS = 1_000;
+
+/**
+ * Waits for the lock: calls `mine()` when this document has it, `lost()` when another one took it
+ * away, and `theirs(view)` as long as another one has it, with what that says of its node.
+ * `view()` is what this one says. Gives back a function that takes the lock away.
+ */
+export function one({ mine, lost, theirs, view }) {
+  if (!navigator.locks) {
+    mine(); // No secure context: nothing tells documents apart.
+    return () => {};
+  }
+  const channel = new BroadcastChannel(NAME);
+  const waiting = new AbortController();
+  let has = false;
+
+  channel.onmessage = async ({ data }) => {
+    if (has && data.ask) channel.postMessage({ view: await view() });
+    if (!has && data.view) theirs(data.view);
+  };
+  const held = lock => {
+    if (!lock) return undefined;
+    has = true;
+    waiting.abort();
+    mine();
+    return new Promise(() => {}); // Until the document ends, or another one takes it.
+  };
+  const request = options => navigator.locks.request(NAME, options, held)
+    .catch(() => has && lost());
+  const ask = () => {
+    if (has) return;
+    channel.postMessage({ ask: true });
+    setTimeout(ask, ASK_MS);
+  };
+
+  request({ ifAvailable: true }).then(() => {
+    if (has) return;
+    theirs();
+    ask();
+    request({ signal: waiting.signal });
+  });
+  return () => has || request({ steal: true });
+}

@@ -1,0 +1,60 @@
+// The node in a tab of its own: what the extension's popup and options show, in one page.
+import { controls } from './controls.js';
+import { adopt } from './identity.js';
+import { idleness } from './idle.js';
+import { load } from './language.js';
+import { one } from './one.js';
+import { settings } from './settings.js';
+import { fill, say } from './words.js';
+
+const $ = id => document.getElementById(id);
+
+// `#invite=CODE`: by whose invitation. `#extension=ID`: the extension works in this browser.
+const asked = new URLSearchParams(location.hash.slice(1));
+history.replaceState(null, '', location.pathname);
+
+const words = await load();
+document.documentElement.lang = words('lang');
+document.title = words('tab_title');
+fill(document, words);
+$('memory').hidden = page.kept;
+
+const idle = idleness(async state => (await node).idle(state));
+page.idle = idle.state;
+page.settings = { relay: location.origin };
+
+const view = () => answer({ kind: 'status' });
+$('take').onclick = one({ mine, lost: () => location.reload(), theirs, view });
+
+function theirs(view) {
+  $('elsewhere').hidden = false;
+  say($('there'), view ? `${words(`state_${view.state}`)}. ${words(`why_${view.why}`)}` : '');
+}
+
+async function mine() {
+  $('elsewhere').hidden = true;
+  try {
+    await page.start('grid-tab');
+    if (asked.has('invite')) await answer({ kind: 'invited', code: asked.get('invite') });
+  } catch (error) {
+    say($('failed'), words('start_failed', String(error.message ?? error)));
+    $('failed').hidden = false;
+    return;
+  }
+  const host = { ask: answer, words };
+  $('own').hidden = false;
+  controls($('controls'), host);
+  settings($('settings_panel'), { ...host, fixed: ['relay'] });
+  const detect = await idle.detect();
+  $('detect').hidden = !detect;
+  $('detect').onclick = async () => {
+    await detect();
+    $('detect').hidden = true;
+  };
+}
+
+$('extension').hidden = !asked.has('extension');
+$('know').onclick = () => {
+  adopt(page.local, asked.get('extension'));
+  location.reload();
+};
