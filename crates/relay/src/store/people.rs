@@ -215,11 +215,6 @@ impl Batch<'_> {
         let known = self.tx.prepare_cached(known)?.exists([team.0])?;
         let own = team_of(self.tx, account)?;
         match change {
-            // Asked again, it is done already.
-            TeamChange::Made | TeamChange::Joined if own == Some(team) => {
-                return Ok(Outcome::Done);
-            }
-            TeamChange::Left if own.is_none() => return Ok(Outcome::Done),
             TeamChange::Made if known => return refused(Refusal::TeamExists),
             TeamChange::Joined | TeamChange::Left if !known => return refused(Refusal::NoSuchTeam),
             TeamChange::Made | TeamChange::Joined if own.is_some() => {
