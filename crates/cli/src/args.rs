@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Prove(ProveArgs),
     Audit(AuditArgs),
     Node(NodeArgs),
-    Account(AccountArgs),
+    Account(crate::commands::account::AccountArgs),
     Model(crate::commands::model::ModelArgs),
     Embed(EmbedArgs),
     Chat(ChatArgs),
@@ -342,13 +342,6 @@ pub(crate) struct ExplainArgs {
     /// The node's key, 64 hexadecimal digits, or the first digits of one that is on line
     pub(crate) id: String,
 }
-
-/// Show what is left of your budget
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Example:
-  grid account")]
-pub(crate) struct AccountArgs {}
 
 /// Which model answers, and how.
 #[derive(Debug, clap::Args)]

@@ -44,7 +44,7 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Prove(args) => wait(commands::prove::prove(global, args)),
         Command::Audit(args) => wait(commands::audit::audit(global, args)),
         Command::Node(args) => wait(commands::node::node(global, args)),
-        Command::Account(_) => wait(commands::account(global)),
+        Command::Account(args) => wait(commands::account::account(global, args)),
         Command::Embed(args) => wait(commands::infer::embed(global, args)),
         Command::Chat(args) => wait(commands::infer::chat(global, args)),
         Command::Generate(args) => wait(commands::infer::generate(global, args)),

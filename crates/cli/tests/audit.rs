@@ -262,7 +262,8 @@ fn a_relay_that_rewards_as_it_likes() {
     // A reward that no rule gives, with the books made to balance.
     change(|ledger| {
         ledger["people"][0]["points"]["availability"] = 500.into();
-        ledger["issued"] = (ledger["issued"].as_i64().unwrap() - 500).into();
+        let issued: i128 = ledger["issued"].as_str().unwrap().parse().unwrap();
+        ledger["issued"] = (issued - 500).to_string().into();
     });
     served.finds(&["ledger"]);
     let (_, report) = served.audit(&[]);

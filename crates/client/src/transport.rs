@@ -108,6 +108,12 @@ impl Transport {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// The relay's origin, as it calls itself when it is reached by its own
+    /// address.
+    pub(crate) fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
     /// One request, once; any status but success is an error.
     pub(crate) async fn once(
         &self,
@@ -116,10 +122,34 @@ impl Transport {
         body: Body,
         timeout: Option<Duration>,
     ) -> Result<Response, ClientError> {
+        let key = self.key.as_ref().map(|key| key.0.clone());
+        self.send(method, path, body, timeout, key).await
+    }
+
+    /// One request, once, which an account signed.
+    pub(crate) async fn signed(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        by: &str,
+    ) -> Result<Response, ClientError> {
+        let by = HeaderValue::from_str(by).map_err(|_| ClientError::Key)?;
+        self.send(&method, path, body, Some(REQUEST_TIMEOUT), Some(by)).await
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Body,
+        timeout: Option<Duration>,
+        by: Option<HeaderValue>,
+    ) -> Result<Response, ClientError> {
         let url = self.base.join(path).map_err(|_| ClientError::Address(path.to_owned()))?;
         let mut request = self.http.request(method.clone(), url);
-        if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, key.0.clone());
+        if let Some(by) = by {
+            request = request.header(AUTHORIZATION, by);
         }
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);

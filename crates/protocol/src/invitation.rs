@@ -71,6 +71,17 @@ impl<'de> Deserialize<'de> for InvitationCode {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for InvitationCode {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "InvitationCode".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^[0-9a-hjkmnp-tv-z]{12}$"})
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,10 @@
 //! What an operator decides, and where it is read from.
 
 use crate::log::WitnessAddress;
+use crate::people::read_rewards;
 use crate::trust::{TrustConfig, TrustOptions};
 use crate::units::{Size, Span};
+use grid_ledger::{RewardRules, RewardRulesError};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -47,6 +49,11 @@ pub struct Config {
     pub witnesses: Vec<WitnessAddress>,
     /// How much is checked, and by whom.
     pub trust: TrustConfig,
+    /// What is issued on top of verified work.
+    pub rewards: RewardRules,
+    /// The file that says so; by default `rewards.toml` in the data directory,
+    /// if it is there.
+    pub rewards_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -67,14 +74,17 @@ impl Config {
             max_blob_bytes: 32 << 30,
             witnesses: Vec::new(),
             trust: TrustConfig::default(),
+            rewards: RewardRules::default(),
+            rewards_file: None,
         }
     }
 
-    /// For tests: on a free port of the loopback interface, and every node is
-    /// believed.
+    /// For tests: on a free port of the loopback interface, every node is
+    /// believed, and nothing is issued.
     pub fn for_test(data_dir: impl Into<PathBuf>) -> Self {
         let trust = TrustConfig { roster: Duration::ZERO, ..TrustConfig::private() };
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), trust, ..Self::new(data_dir) }
+        let (listen, rewards) = (SocketAddr::from(([127, 0, 0, 1], 0)), RewardRules::NONE);
+        Self { listen, trust, rewards, ..Self::new(data_dir) }
     }
 }
 
@@ -102,6 +112,9 @@ pub enum ConfigError {
     /// A value is outside its range, or contradicts another.
     #[error("{0}")]
     Range(&'static str),
+    /// A rule of rewards is outside its range.
+    #[error(transparent)]
+    Rewards(RewardRulesError),
 }
 
 /// How log lines look.
@@ -175,6 +188,10 @@ pub struct Options {
     /// address; may be given more than once [default: none]
     #[arg(long = "witness", value_name = "KEY URL")]
     pub witnesses: Option<Vec<WitnessAddress>>,
+    /// File of the rules of rewards, TOML; read at the start and on SIGHUP
+    /// [default: rewards.toml in the data directory, if it is there]
+    #[arg(long, env = "GRID_REWARDS", value_name = "FILE")]
+    pub rewards: Option<PathBuf>,
     #[command(flatten)]
     #[serde(default)]
     /// How much is checked, and by whom.
@@ -201,6 +218,7 @@ impl Options {
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
             witnesses: self.witnesses.or(file.witnesses),
+            rewards: self.rewards.or(file.rewards),
             trust: self.trust.or(file.trust),
         }
     }
@@ -222,6 +240,8 @@ impl Options {
             max_blob_bytes,
             witnesses,
             trust,
+            rewards: _,
+            rewards_file,
         } = Config::new(DEFAULT_DATA_DIR);
         Self {
             listen: Some(listen),
@@ -239,6 +259,7 @@ impl Options {
             log: Some("info".into()),
             log_format: Some(LogFormat::Text),
             witnesses: Some(witnesses),
+            rewards: rewards_file,
             trust: TrustOptions::of(&trust),
         }
     }
@@ -277,6 +298,8 @@ impl Options {
             max_blob_bytes: self.max_blob_bytes.map_or(default.max_blob_bytes, |Size(max)| max),
             witnesses: self.witnesses.clone().unwrap_or_default(),
             trust: self.trust.config(),
+            rewards: read_rewards(self.rewards.as_deref(), data_dir)?.unwrap_or(default.rewards),
+            rewards_file: self.rewards.clone(),
             data_dir: default.data_dir,
         };
         check(&config)?;

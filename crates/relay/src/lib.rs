@@ -32,6 +32,7 @@ mod openapi;
 mod operate;
 mod operator;
 mod outbox;
+mod people;
 mod receipt;
 mod recover;
 mod referee;
@@ -53,6 +54,9 @@ pub use native::Native;
 pub use operate::{OperatorKey, add_operator, operators, revoke_operator};
 pub use operator::{
     OperatorError, add_model, add_owner, check_store, models, owners, remove_model, revoke_owner,
+};
+pub use people::{
+    REWARDS_FILE, Rewards, campaigns, close_campaign, open_campaign, rewards, suspects,
 };
 pub use server::{Relay, RelayError, RelayHandle};
 pub use trust::{TrustConfig, TrustOptions};

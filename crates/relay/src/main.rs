@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use grid_protocol::CampaignId;
 use grid_relay::store::ModelRow;
-use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Native, Options, Relay};
+use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Native, Options, Relay, Rewards};
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,18 @@ enum Command {
     /// Manage sites whose pages may hold the widget; works while the relay runs
     #[command(subcommand)]
     Site(SiteCommand),
+    /// Manage campaigns; works while the relay runs
+    #[command(subcommand)]
+    Campaign(Campaign),
+    /// Print the rules of rewards that hold, as a file for `--rewards`
+    Rewards,
+    /// List whom to look at: self-invitations, rings of invitations, owners who
+    /// pay one node nearly alone
+    Suspects {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Check every entry, signature and output, and that all tables follow
     /// from the entries; works while the relay runs
     Check {
@@ -169,6 +182,28 @@ enum SiteCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Campaign {
+    /// Open the campaign that a file describes: name, start, end (times with
+    /// their offset), goal (fuel), `bonus_ppm` (issued on top of verified work,
+    /// in millionths of it), and perhaps runtime; prints its id
+    Open {
+        /// The file, TOML
+        file: PathBuf,
+    },
+    /// Close a campaign before its end
+    Close {
+        /// Its id
+        id: CampaignId,
+    },
+    /// List campaigns
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 fn main() -> Result<()> {
     let Arguments { data_dir, config, command } = Arguments::parse();
     let options = |flags: Options| -> Result<Options> {
@@ -190,6 +225,13 @@ fn main() -> Result<()> {
         Command::Operator(OperatorCommand::Key(key)) => operator_keys(&data_dir, key),
         Command::Model(model) => models(&data_dir, model),
         Command::Site(site) => sites(&data_dir, site),
+        Command::Campaign(campaign) => campaigns(&data_dir, campaign),
+        Command::Rewards => {
+            let rules = Rewards::from(grid_relay::rewards(&data_dir)?);
+            print!("{}", toml::to_string(&rules)?);
+            Ok(())
+        }
+        Command::Suspects { json } => suspects(&data_dir, json),
         Command::Check { json } => {
             let report = grid_relay::check_store(&data_dir)?;
             let (entries, receipts, fuel) = (report.entries, report.receipts, report.fuel);
@@ -253,6 +295,38 @@ fn sites(data_dir: &Path, command: SiteCommand) -> Result<()> {
                     println!("{:<16} {:<32} {}", site.key, site.name, site.origins.join(" "));
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+fn campaigns(data_dir: &Path, command: Campaign) -> Result<()> {
+    match command {
+        Campaign::Open { file } => println!("{}", grid_relay::open_campaign(data_dir, &file)?),
+        Campaign::Close { id } => grid_relay::close_campaign(data_dir, id)?,
+        Campaign::List { json } => {
+            let campaigns = grid_relay::campaigns(data_dir)?;
+            if json {
+                println!("{}", serde_json::to_string(&campaigns)?);
+            } else {
+                println!("{:<32}  {:>16} {:>16}  NAME", "ID", "FUEL SO FAR", "GOAL");
+                for one in campaigns {
+                    println!("{}  {:>16} {:>16}  {}", one.id, one.work, one.goal, one.name);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn suspects(data_dir: &Path, json: bool) -> Result<()> {
+    let suspects = grid_relay::suspects(data_dir)?;
+    if json {
+        println!("{}", serde_json::to_string(&suspects)?);
+    } else {
+        for one in suspects {
+            let other = one.other.map(|other| format!(", {other}")).unwrap_or_default();
+            println!("{}{other}: {}; {} fuel issued", one.person, one.words, one.paid);
         }
     }
     Ok(())
@@ -328,6 +402,7 @@ fn serve(data_dir: &Path, options: &Options) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let relay = Relay::start_inferring(config, Arc::new(Native::default())).await?;
         let ready = json!({
             "listening": format!("http://{}", relay.address()),
@@ -339,9 +414,15 @@ fn serve(data_dir: &Path, options: &Options) -> Result<()> {
                 .with_context(|| format!("can't write {}", file.display()))?;
         }
         println!("{ready}");
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => match relay.reload_rewards() {
+                    Ok(changed) => tracing::info!(changed, "the rules of rewards were read"),
+                    Err(error) => tracing::error!(%error, "the rules of rewards can't be read"),
+                },
+            }
         }
         relay.shutdown().await;
         Ok(())

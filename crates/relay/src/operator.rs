@@ -62,6 +62,9 @@ pub enum OperatorError {
     /// The name can't be a model's.
     #[error("a model's name has 1 to 64 letters, digits, `.`, `_` or `-`")]
     ModelName,
+    /// The file can't be a campaign.
+    #[error("{0}")]
+    Campaign(String),
     /// The file can't be installed.
     #[error(transparent)]
     Model(InferenceError),
@@ -225,7 +228,7 @@ pub fn revoke_owner(data_dir: &Path, name: &str) -> Result<(), RelayError> {
     }
 }
 
-fn commit(data_dir: &Path, write: Write) -> Result<(), RelayError> {
+pub(crate) fn commit(data_dir: &Path, write: Write) -> Result<(), RelayError> {
     let paths = Paths::create(data_dir)?;
     let secret = log_secret(&paths)?;
     let outcomes = SqliteStore::open(&paths.database, secret)?.commit(&[write])?;
@@ -312,7 +315,7 @@ pub fn check_store(data_dir: &Path) -> Result<CheckReport, RelayError> {
     Ok(report)
 }
 
-fn existing(data_dir: &Path) -> Result<Paths, RelayError> {
+pub(crate) fn existing(data_dir: &Path) -> Result<Paths, RelayError> {
     let paths = Paths::of(data_dir);
     let what = format!("there is no relay's database in {}", data_dir.display());
     fs::metadata(&paths.database).map_err(io_error(what))?;

@@ -6,9 +6,10 @@ use crate::state::{Shared, draw_of, unix_ms};
 use crate::store::{Entry, JobRow, StoreError, TaskRow, VoteRow, Write, rows};
 use crate::votes::{Votes, vote_of};
 use crate::writer::{Request, Then};
+use grid_ledger::RewardRules;
 use grid_log::vrf::{Proof, proof_to_hash};
 use grid_protocol::JobId;
-use grid_protocol::entry::Movement;
+use grid_protocol::entry::{Movement, PeopleFact};
 use grid_scheduler::trust::{Draw, Rules, Settlement, Vote};
 use grid_scheduler::{Skip, Submission, Task};
 use rusqlite::Connection;
@@ -26,17 +27,24 @@ impl Shared {
     /// Takes up what the store holds unfinished. Blocks.
     pub(crate) fn recover(&self) -> Result<(), StoreError> {
         let rules = self.config.trust.rules;
-        let (unfinished, recent, totals, (mut votes, logged)) = self.reads.run_blocking(|db| {
-            let unfinished = unfinished(db)?;
-            let replayed = replay(db, &unfinished)?;
-            Ok((unfinished, rows::recent(db, crate::core::RECENT)?, rows::totals(db)?, replayed))
-        })?;
+        let (unfinished, recent, totals, (mut votes, logged, rewards)) =
+            self.reads.run_blocking(|db| {
+                let unfinished = unfinished(db)?;
+                let replayed = replay(db, &unfinished)?;
+                Ok((
+                    unfinished,
+                    rows::recent(db, crate::core::RECENT)?,
+                    rows::totals(db)?,
+                    replayed,
+                ))
+            })?;
         if logged != Some(rules) {
             let entry = Entry::Rules { at_ms: unix_ms(), rules: rules.encode() };
             // First of all that is written from now on.
             self.follow_up(Request { write: Write::Log(entry), then: Then::Nothing });
             votes.quorums.set_rules(rules);
         }
+        self.log_rewards(rewards.unwrap_or(RewardRules::NONE), self.config.rewards);
         let mut core = self.core();
         core.votes = votes;
         core.recent = recent.into();
@@ -68,6 +76,18 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Rules of rewards that differ from those that hold are logged.
+    pub(crate) fn log_rewards(&self, held: RewardRules, rules: RewardRules) {
+        *self.people.rewards() = rules;
+        if held != rules {
+            let fact = PeopleFact::Rewards { rules: rules.encode() };
+            let write = Write::Log(Entry::People { at_ms: unix_ms(), fact });
+            self.follow_up(Request { write, then: Then::Nothing });
+        }
+    }
+}
+
 fn unfinished(db: &Connection) -> Result<Vec<Unfinished>, StoreError> {
     let jobs = rows::running_jobs(db)?.into_iter().map(|job| {
         let (tasks, open) = (rows::tasks(db, &job)?, rows::open_votes(db, &job)?);
@@ -82,11 +102,11 @@ fn unfinished(db: &Connection) -> Result<Vec<Unfinished>, StoreError> {
 fn replay(
     db: &Connection,
     unfinished: &[Unfinished],
-) -> Result<(Votes, Option<Rules>), StoreError> {
+) -> Result<(Votes, Option<Rules>, Option<RewardRules>), StoreError> {
     let open: HashSet<u64> =
         unfinished.iter().flat_map(|job| &job.open).map(|vote| vote.seq).collect();
     let mut votes = Votes::new(Rules::default());
-    let mut rules = None;
+    let (mut rules, mut rewards) = (None, None);
     let mut task_of: HashMap<u64, Task> = HashMap::new();
     // Votes whose task is not settled yet.
     let mut cast: HashMap<JobId, HashMap<u64, Vote>> = HashMap::new();
@@ -96,6 +116,9 @@ fn replay(
                 let logged = Rules::decode(&bytes).map_err(|_| StoreError::Row("trust rules"))?;
                 votes.quorums.set_rules(logged);
                 rules = Some(logged);
+            }
+            Entry::People { fact: PeopleFact::Rewards { rules }, .. } => {
+                rewards = RewardRules::decode(&rules).ok();
             }
             Entry::Roster { removed, added, .. } => votes.members.replay(&removed, &added),
             Entry::Budget {
@@ -143,5 +166,5 @@ fn replay(
         }
         Ok(true)
     })?;
-    Ok((votes, rules))
+    Ok((votes, rules, rewards))
 }

@@ -3,12 +3,13 @@
 use crate::inference::Inference;
 use crate::log::{Log, LogError};
 use crate::operator::{self, OperatorError, Paths};
+use crate::people::read_rewards;
 use crate::referee::{self, Referee};
 use crate::socket::Peer;
 use crate::state::{Parts, Shared};
 use crate::store::{Blobs, ModelRow, Reads, SqliteStore, Store, StoreError};
 use crate::writer::{self, Request, Writer};
-use crate::{Config, api};
+use crate::{Config, ConfigError, api};
 use grid_protocol::{PublicKey, RefuseCode};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
@@ -207,6 +208,17 @@ impl RelayHandle {
         let outcome = self.shared.writer.ask(request).await;
         operator::done(outcome.map_err(|_| OperatorError::Closed)?)?;
         Ok(key)
+    }
+
+    /// Reads the rules of rewards again, and logs them where they changed;
+    /// true then. What can't be read leaves those that hold.
+    pub fn reload_rewards(&self) -> Result<bool, ConfigError> {
+        let Config { rewards_file, data_dir, .. } = &self.shared.config;
+        let read = read_rewards(rewards_file.as_deref(), data_dir)?;
+        let rules = read.unwrap_or(self.shared.config.rewards);
+        let held = *self.shared.people.rewards();
+        self.shared.log_rewards(held, rules);
+        Ok(held != rules)
     }
 
     /// Gives and takes no more work, waits until pending results are durable

@@ -7,7 +7,7 @@ use crate::error::{AppError, Code};
 use crate::outbox::{Close, Outbox};
 use crate::session::Session;
 use crate::state::{Shared, unix_ms};
-use crate::store::{Outcome, Write, rows};
+use crate::store::{Outcome, PeopleWrite, Refusal, Write, people, rows};
 use crate::writer::{Request, Then};
 use axum::Extension;
 use axum::extract::State;
@@ -20,8 +20,8 @@ use futures_util::StreamExt as _;
 use grid_protocol::entry::Member;
 use grid_protocol::infer::ARITHMETIC;
 use grid_protocol::{
-    Delegation, FromNode, Inference, Join, Package, PublicKey, RefuseCode, ToNode, VERSIONS,
-    decode, encode, join_bytes, limits,
+    Delegation, FromNode, Inference, InvitationCode, Join, Package, PublicKey, RefuseCode, ToNode,
+    VERSIONS, decode, encode, join_bytes, limits,
 };
 use grid_scheduler::Abilities;
 use std::net::IpAddr;
@@ -235,6 +235,9 @@ async fn handshake(
     send(socket, &ToNode::Challenge { version, relay: shared.relay, origin, nonce }).await?;
     let FromNode::Join(join) = next(socket).await? else { return Err(MALFORMED) };
     verify(&join, shared, &nonce)?;
+    if join.invitation.as_ref().is_some_and(|code| code.len() > limits::MAX_INVITATION) {
+        return Err(MALFORMED);
+    }
     let OnRecord { fuel, tasks, account } = on_record(&join, shared).await?;
     let modules =
         join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
@@ -349,13 +352,16 @@ async fn on_record(join: &Join, shared: &Shared) -> Result<OnRecord, End> {
     let node = join.node;
     let found = shared
         .reads
-        .run(move |db| Ok((rows::node_totals(db, node)?, rows::node_account(db, node)?)))
+        .run(move |db| {
+            let totals = rows::node_totals(db, node)?;
+            Ok((totals, rows::node_account(db, node)?, people::came(db, node)?))
+        })
         .await;
-    let ((fuel, tasks), linked) = found.map_err(|error| {
+    let ((fuel, tasks), linked, (came, browser)) = found.map_err(|error| {
         tracing::error!(%error, "a node's totals can't be read");
         closing
     })?;
-    let account = join.delegation.as_ref().map(|delegation| delegation.account).or(linked);
+    let mut account = join.delegation.as_ref().map(|delegation| delegation.account).or(linked);
     if let Some(delegation) = &join.delegation
         && linked != account
     {
@@ -363,8 +369,19 @@ async fn on_record(join: &Join, shared: &Shared) -> Result<OnRecord, End> {
         let write = Write::LinkAccount { node, delegation, at_ms: unix_ms() };
         match shared.writer.ask(Request { write, then: Then::Nothing }).await {
             Ok(Outcome::Done) => {}
+            // The account was deleted: the node is its own.
+            Ok(Outcome::Refused(Refusal::Closed)) => account = linked,
             _ => return Err(closing),
         }
+    }
+    // What is no code says nothing; a node's first is the one that counts.
+    let code = join.invitation.as_ref().filter(|_| !came).and_then(|code| code.parse().ok());
+    let code = code.map(|code: InvitationCode| code.digest());
+    if code.is_some() || (join.browser.is_some() && join.browser != browser) {
+        let (browser, at_ms) = (join.browser, unix_ms());
+        let write = Write::People(PeopleWrite::Come { node, code, browser, at_ms });
+        let told = shared.writer.ask(Request { write, then: Then::Nothing }).await;
+        told.map_err(|_| closing)?;
     }
     Ok(OnRecord { fuel, tasks, account })
 }

@@ -8,6 +8,7 @@ use crate::job::Job;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::network::Snapshot;
+use crate::people::People;
 use crate::referee::Referee;
 use crate::store::{Accept, Blobs, Outcome, Reads, Refusal, Write, rows};
 use crate::writer::{Answer, Request, Then, Writer};
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) bodies: Bodies,
     pub(crate) metrics: Metrics,
     pub(crate) snapshot: Snapshot,
+    pub(crate) people: People,
     pub(crate) sockets: AtomicUsize,
     pub(crate) body_memory: Semaphore,
     pub(crate) admissions: Semaphore,
@@ -126,6 +128,7 @@ impl Shared {
             bodies: Bodies::default(),
             metrics: Metrics::new(),
             snapshot: Snapshot::default(),
+            people: People::new(key.public()),
             sockets: AtomicUsize::new(0),
             body_memory: Semaphore::new(BODY_MEBIBYTES),
             admissions: Semaphore::new(ADMISSIONS),

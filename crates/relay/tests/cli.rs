@@ -175,8 +175,8 @@ fn owners_come_and_go_while_the_relay_runs() {
     assert!(get(&ready, "/v1/account", key.trim()).ends_with(r#"{"name":"ada","budget":570}"#));
     let list = json(&run(dir.path(), &["owner", "list", "--json"]));
     assert_eq!(list, serde_json::json!([{"name": "ada", "key": true, "budget": 570}]));
-    // Keys and grants are five entries, the rules one.
-    assert_eq!(json(&run(dir.path(), &["check", "--json"]))["entries"], 6);
+    // Keys and grants are five entries, the rules of trust and of rewards two.
+    assert_eq!(json(&run(dir.path(), &["check", "--json"]))["entries"], 7);
 
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -223,4 +223,56 @@ fn commands_on_nothing_say_so() {
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stderr).contains("no relay's database"));
     }
+}
+
+#[test]
+fn rewards_are_read_again_on_hangup() {
+    let dir = tempfile::tempdir().unwrap();
+    let (relay, _) = serve(&mut program(dir.path()));
+    let rules = || out(&run(dir.path(), &["rewards"]));
+    let holds = |line: &str| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !rules().lines().any(|found| found == line) {
+            assert!(Instant::now() < end, "{line} is not in {}", rules());
+            // tidy-allow(sleep): between two looks, with a bound.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    holds("invitation_ppm = 50000");
+    // What is printed is a file that may be edited.
+    let text = rules().replace("invitation_ppm = 50000", "invitation_ppm = 70000");
+    std::fs::write(dir.path().join("rewards.toml"), text).unwrap();
+    let id = relay.0.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    holds("invitation_ppm = 70000");
+    // What can't be read changes nothing, while it runs.
+    std::fs::write(dir.path().join("rewards.toml"), "invitation_ppm = 'all'").unwrap();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    stop(relay, "-TERM");
+    holds("invitation_ppm = 70000");
+    let broken = run(dir.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("rewards.toml"));
+}
+
+#[test]
+fn campaigns_and_suspects() {
+    let dir = tempfile::tempdir().unwrap();
+    let (relay, ready) = serve(&mut program(dir.path()));
+    let file = dir.path().join("may.toml");
+    let text = "name = 'May'\nstart = 2026-05-01T00:00:00Z\nend = 2026-06-01T00:00:00Z
+goal = 5\nbonus_ppm = 500000";
+    std::fs::write(&file, text).unwrap();
+    let id = out(&run(dir.path(), &["campaign", "open", file.to_str().unwrap()]));
+    let list = json(&run(dir.path(), &["campaign", "list", "--json"]));
+    assert_eq!((&list[0]["name"], &list[0]["goal"]), (&"May".into(), &5.into()));
+    assert!(get(&ready, &format!("/v1/campaigns/{}", id.trim()), "").contains("\"May\""));
+    out(&run(dir.path(), &["campaign", "close", id.trim()]));
+    out(&run(dir.path(), &["campaign", "close", id.trim()]));
+    let unknown = run(dir.path(), &["campaign", "close", &"0".repeat(32)]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no campaign"));
+    let missing = run(dir.path(), &["campaign", "open", "none.toml"]);
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("none.toml"));
+    assert_eq!(json(&run(dir.path(), &["suspects", "--json"])), serde_json::json!([]));
+    stop(relay, "-TERM");
+    out(&run(dir.path(), &["check"]));
 }

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::Value;
 use std::time::Duration;
 
-const PATHS: [&str; 5] = ["health", "queues", "nodes", "refusals", "bans"];
+const PATHS: [&str; 6] = ["health", "queues", "nodes", "refusals", "bans", "suspects"];
 
 /// Two that agree settle a task.
 const RULES: Rules = Rules {

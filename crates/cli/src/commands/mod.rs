@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod batch;
 pub(crate) mod infer;
@@ -17,7 +18,7 @@ use crate::collect::Collector;
 use crate::config::Session;
 use crate::failure::{Exit, Failure};
 use crate::folder::{self, ResultsFolder};
-use crate::{quantity, ui};
+use crate::ui;
 use grid_client::Client;
 use grid_protocol::JobId;
 use grid_protocol::api::{JobInfo, JobState};
@@ -92,20 +93,6 @@ pub(crate) async fn cancel(global: &Global, args: &CancelArgs) -> Result<Exit, F
         ))?;
     } else {
         ui::line(format!("Job {} was over already: {}.", job.id, state_name(job.state)))?;
-    }
-    Ok(Exit::Ok)
-}
-
-/// `grid account`
-pub(crate) async fn account(global: &Global) -> Result<Exit, Failure> {
-    let session = Session::open(global)?;
-    let account = session.client.account().await?;
-    if global.json {
-        ui::line(json!({ "relay": session.client.relay(), "account": account }).to_string())?;
-    } else {
-        ui::line(format!("Relay   {}", session.client.relay()))?;
-        ui::line(format!("Owner   {}", ui::inline(&account.name)))?;
-        ui::line(format!("Budget  {} fuel left", quantity::fuel(account.budget)))?;
     }
     Ok(Exit::Ok)
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a person has, by what it was for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Points {
     /// Verified work of its own nodes.
     pub work: u64,
@@ -50,6 +51,7 @@ impl Points {
 
 /// Answer to `GET /v1/accounts/{key}`: what anyone may see of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonInfo {
     /// Its key.
     pub key: PublicKey,
@@ -83,6 +85,7 @@ pub struct PersonInfo {
 
 /// A team, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamRef {
     /// Its id.
     pub id: TeamId,
@@ -92,6 +95,7 @@ pub struct TeamRef {
 
 /// Answer to `GET /v1/leaders?of=people`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeopleLeaders {
     /// From when on is counted; 0: from the log's beginning. Days are those of
     /// UTC.
@@ -106,6 +110,7 @@ pub struct PeopleLeaders {
 
 /// What a person earned in a span.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonEarned {
     /// Its key.
     pub key: PublicKey,
@@ -117,6 +122,7 @@ pub struct PersonEarned {
 
 /// Answer to `GET /v1/leaders?of=teams`, and to `GET /v1/teams`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamLeaders {
     /// From when on is counted; 0: from the log's beginning. Days are those of
     /// UTC.
@@ -131,6 +137,7 @@ pub struct TeamLeaders {
 
 /// What a team's members earned in a span, while they were its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamEarned {
     /// Its id.
     pub id: TeamId,
@@ -145,6 +152,7 @@ pub struct TeamEarned {
 /// Answer to `GET /v1/teams/{name}`, to making a team, and to joining and
 /// leaving it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamInfo {
     /// Its id.
     pub id: TeamId,
@@ -162,6 +170,7 @@ pub struct TeamInfo {
 
 /// Body of `POST /v1/teams`, and of `PUT /v1/accounts/{key}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Named {
     /// The name.
@@ -171,6 +180,7 @@ pub struct Named {
 /// Answer to `GET /v1/campaigns/{id}`; `GET /v1/campaigns` lists them without
 /// leaders, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CampaignInfo {
     /// Its id.
     pub id: CampaignId,
@@ -199,6 +209,7 @@ pub struct CampaignInfo {
 
 /// Body of `POST /v1/invitations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewInvitation {
     /// What for.
@@ -217,6 +228,7 @@ pub struct NewInvitation {
 /// Answer to `POST /v1/invitations`; `GET /v1/invitations` lists an account's
 /// own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MadeInvitation {
     /// The code.
     pub code: InvitationCode,
@@ -236,6 +248,7 @@ pub struct MadeInvitation {
 
 /// Answer to `GET /v1/invitations/{code}`: what whoever has a code may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InvitationInfo {
     /// The code, as it is written.
     pub code: InvitationCode,
@@ -256,6 +269,7 @@ pub struct InvitationInfo {
 
 /// A movement in the ledger: a line of `GET /v1/ledger/{key}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostingInfo {
     /// The entry that it follows from.
     pub seq: u64,
@@ -275,6 +289,7 @@ pub struct PostingInfo {
 
 /// Answer to `GET /v1/ledger/{key}`: a person's last movements, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostingsInfo {
     /// The person.
     pub key: PublicKey,
@@ -289,19 +304,29 @@ pub struct PostingsInfo {
 /// Answer to `GET /v1/ledger`: every account's balance after an entry, so that
 /// an auditor can say where the relay differs from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LedgerInfo {
     /// The last entry that counts.
     pub seq: u64,
     /// False while the relay still reads its older entries.
     pub complete: bool,
     /// What was issued beside owners' budgets and to them, as a negative
-    /// number: all accounts together are zero.
+    /// number: all accounts together are zero. These four are decimal digits in
+    /// a text, since they may be longer than numbers in JSON.
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub issued: i128,
     /// Owners' budgets.
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub owners: i128,
     /// Reserved by jobs that run.
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub jobs: i128,
     /// Held for results that are not settled.
+    #[serde(with = "text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub held: i128,
     /// Everyone who has something, by key.
     pub people: Vec<PersonPoints>,
@@ -309,6 +334,7 @@ pub struct LedgerInfo {
 
 /// What a person has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonPoints {
     /// Its key.
     pub key: PublicKey,
@@ -319,6 +345,7 @@ pub struct PersonPoints {
 /// Answer to `GET /v1/account-export`: everything that the relay holds of an
 /// account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountExport {
     /// What anyone may see.
     pub person: PersonInfo,
@@ -334,6 +361,7 @@ pub struct AccountExport {
 
 /// The browser in which a node ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeBrowser {
     /// The node.
     pub node: PublicKey,
@@ -343,6 +371,7 @@ pub struct NodeBrowser {
 
 /// Why the operator should look at someone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Suspicion {
     /// It came by a code of its own.
@@ -359,6 +388,7 @@ pub enum Suspicion {
 
 /// A line of `GET /v1/operator/suspects`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suspect {
     /// Why.
     pub why: Suspicion,
@@ -370,4 +400,18 @@ pub struct Suspect {
     pub paid: u64,
     /// In words.
     pub words: String,
+}
+
+/// Numbers that may be too long for JSON's, as text.
+mod text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &i128, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<i128, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }

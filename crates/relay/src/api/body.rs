@@ -125,6 +125,7 @@ fn refused(refusal: Refusal) -> AppError {
     match refusal {
         Refusal::BudgetTooSmall { .. } => Code::BudgetTooSmall.because(refusal.to_string()),
         Refusal::NoSuchJob => AppError::not_found(),
+        Refusal::NoSuchTeam => AppError::not_found(),
         _ => Code::BadRequest.because(refusal.to_string()),
     }
 }

@@ -39,6 +39,7 @@ pub(crate) fn api() -> Api {
         .merge(crate::openai::api())
         .merge(crate::dashboard::api())
         .merge(crate::embed::api())
+        .merge(crate::people::api())
         .merge(crate::log::api())
 }
 

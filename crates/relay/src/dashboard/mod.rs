@@ -13,11 +13,12 @@ use crate::state::{Shared, unix_ms};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::Uri;
+use grid_protocol::api::{PeopleLeaders, TeamLeaders};
 use grid_protocol::live as wire;
 use history::{History, Span};
 pub(crate) use history::{RefusedMoment, RefusedReceipt};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -51,7 +52,7 @@ pub(crate) fn api() -> Api {
     Api::new()
         .get("/v1/live", live::stream, live)
         .get("/v1/history", history_of, history.query::<Asked>().gives::<wire::History>())
-        .get("/v1/leaders", self::leaders, leaders.query::<Asked>().gives::<wire::Leaders>())
+        .get("/v1/leaders", self::leaders, leaders.query::<LeadersAsked>().gives::<Leading>())
         .merge(crate::operate::api())
         .state(|shared| {
             Arc::new(Dashboard {
@@ -86,6 +87,35 @@ fn locked(history: &Mutex<History>) -> MutexGuard<'_, History> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whose leaders are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    #[default]
+    Nodes,
+    People,
+    Teams,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LeadersAsked {
+    /// What time is counted; of people and teams, days are those of UTC.
+    span: Span,
+    /// Of whom.
+    #[serde(default)]
+    of: Of,
+}
+
+/// The answer's shape follows `of`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Leading {
+    Nodes(wire::Leaders),
+    People(PeopleLeaders),
+    Teams(TeamLeaders),
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -110,17 +140,35 @@ async fn history_of(
     found.map(Json).ok_or_else(|| Code::BadRequest.because("span is hour, day or month"))
 }
 
-/// `GET /v1/leaders?span=day|week|all`
+/// `GET /v1/leaders?span=day|week|all&of=nodes|people|teams`
 async fn leaders(
     State(dashboard): State<Arc<Dashboard>>,
     uri: Uri,
-) -> Result<Json<wire::Leaders>, AppError> {
-    let span = span(&uri)?;
+) -> Result<Json<Leading>, AppError> {
+    let bad = || Code::BadRequest.because("span is day, week or all; of is nodes, people or teams");
+    let Query(LeadersAsked { span, of }) = Query::try_from_uri(&uri).map_err(|_| bad())?;
+    let days = match span {
+        Span::Day => Some(1),
+        Span::Week => Some(7),
+        Span::All => None,
+        Span::Hour | Span::Month => return Err(bad()),
+    };
+    match of {
+        Of::Nodes => {}
+        Of::People => {
+            let people = crate::people::people_leaders(&dashboard.shared, days).await?;
+            return Ok(Json(Leading::People(people)));
+        }
+        Of::Teams => {
+            let teams = crate::people::team_leaders(&dashboard.shared, days).await?;
+            return Ok(Json(Leading::Teams(teams)));
+        }
+    }
     if span == Span::All {
         let all = dashboard.shared.reads.run(crate::store::rows::points).await?;
-        return Ok(Json(history::ranked(0, true, all.nodes)));
+        return Ok(Json(Leading::Nodes(history::ranked(0, true, all.nodes))));
     }
     dashboard.read_on().await?;
     let found = dashboard.history().leaders(span, unix_ms());
-    found.map(Json).ok_or_else(|| Code::BadRequest.because("span is day, week or all"))
+    found.map(|leaders| Json(Leading::Nodes(leaders))).ok_or_else(bad)
 }

@@ -6,4 +6,5 @@ mod pages;
 mod sites;
 
 pub(crate) use pages::api;
+pub(crate) use sites::origin;
 pub use sites::{Site, add_site, remove_site, sites};

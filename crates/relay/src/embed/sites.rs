@@ -104,7 +104,7 @@ fn save(data_dir: &Path, all: &[Site]) -> Result<(), RelayError> {
 /// An origin as browsers write it: `https://` or `http://`, a host, perhaps a
 /// port that isn't the scheme's own. Nothing that could end a source in a
 /// content policy passes.
-fn origin(text: &str) -> Option<String> {
+pub(crate) fn origin(text: &str) -> Option<String> {
     let text = text.trim().to_ascii_lowercase();
     let (scheme, rest) = text.split_once("://")?;
     let own_port = match scheme {

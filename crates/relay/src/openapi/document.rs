@@ -57,6 +57,13 @@ impl Api {
                         "type": "http", "scheme": "bearer", "bearerFormat": "grid_...",
                         "description": "An owner's key, as the operator gave it.",
                     },
+                    "account": {
+                        "type": "apiKey",
+                        "in": "header",
+                        "name": "Authorization",
+                        "description": "`Account KEY:TIME:SIGNATURE`, signed by the account over \
+                            the bytes that docs/protocol.md gives (grid-account-request).",
+                    },
                     "operator": {
                         "type": "http", "scheme": "bearer", "bearerFormat": "gridop_...",
                         "description": "A key that `grid-relay operator key new` made.",
@@ -289,6 +296,7 @@ fn security(who: Who) -> Value {
         Who::Anyone => json!([]),
         Who::Owner => json!([{"owner": []}]),
         Who::OwnerOrLease => json!([{"owner": []}, {"lease": []}]),
+        Who::Account => json!([{"account": []}]),
         Who::Operator => json!([{"operator": []}]),
     }
 }

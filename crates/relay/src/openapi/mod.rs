@@ -32,7 +32,7 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on, options};
-use grid_protocol::{Digest, JobId, PublicKey};
+use grid_protocol::{CampaignId, Digest, InvitationCode, JobId, PublicKey};
 use operation::{Make, schema};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -87,6 +87,15 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         operation: Operation,
     ) -> Self {
         self.route((Method::PUT, MethodFilter::PUT), path, handler, operation)
+    }
+
+    pub(crate) fn delete<H: Handler<T, S>, T: 'static>(
+        self,
+        path: &'static str,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
+        self.route((Method::DELETE, MethodFilter::DELETE), path, handler, operation)
     }
 
     fn route<H: Handler<T, S>, T: 'static>(
@@ -152,6 +161,10 @@ fn parameter(name: &str) -> Option<(Make, &'static str)> {
         "number" => (schema::<u32>, "The block's number, from 0."),
         "model" => (schema::<String>, "The model's name or digest."),
         "key" => (schema::<PublicKey>, "The node's key."),
+        "account" => (schema::<PublicKey>, "The account's key, or a node's that has none."),
+        "code" => (schema::<InvitationCode>, "The invitation code."),
+        "campaign" => (schema::<CampaignId>, "The campaign."),
+        "name" => (schema::<String>, "The team's name; to look at it, its id does too."),
         "rest" => (schema::<String>, "The rest of the path, which may hold slashes."),
         _ => return None,
     })

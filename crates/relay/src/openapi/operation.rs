@@ -20,6 +20,8 @@ pub(crate) enum Who {
     Owner,
     /// That, or `Authorization: Lease LEASE:TOKEN`.
     OwnerOrLease,
+    /// `Authorization: Account KEY:TIME:SIGNATURE`
+    Account,
     /// `Authorization: Bearer gridop_...`
     Operator,
 }

@@ -15,6 +15,7 @@ pub(crate) use login::Attempts;
 use crate::dashboard::Dashboard;
 use crate::error::Code;
 use crate::openapi::{Api, Who, op};
+use grid_protocol::api::Suspect;
 use std::sync::Arc;
 
 /// The routes; the pages' state holds what they show.
@@ -47,5 +48,10 @@ pub(crate) fn api() -> Api<Arc<Dashboard>> {
             "/v1/operator/bans",
             report::bans,
             op("Nodes that were caught, and why").gives::<report::Bans>(),
+        )
+        .get(
+            "/v1/operator/suspects",
+            report::suspects,
+            op("Self-invitations, rings, owners who pay one alone").gives::<Vec<Suspect>>(),
         )
 }

@@ -9,6 +9,7 @@ use crate::state::unix_ms;
 use crate::store::rows;
 use axum::Json;
 use axum::extract::State;
+use grid_protocol::api::Suspect;
 use grid_protocol::{JobId, PublicKey, RejectCode, Runtime};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -279,4 +280,12 @@ pub(super) async fn bans(
         Ban { node, seq: row.seq, time_ms: row.entry.at_ms(), why }
     };
     Ok(Json(Bans { count, nodes: caught.into_iter().map(ban).collect() }))
+}
+
+/// `GET /v1/operator/suspects`
+pub(super) async fn suspects(
+    State(dashboard): State<Arc<Dashboard>>,
+    _: Operator,
+) -> Result<Json<Vec<Suspect>>, AppError> {
+    crate::people::suspects_now(&dashboard.shared).await.map(Json)
 }

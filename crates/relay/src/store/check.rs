@@ -390,6 +390,9 @@ fn replay(to: &Rebuilt<'_>, kind: u8, bytes: &[u8], entry: Entry) -> Result<bool
         | Entry::Rules { .. }
         | Entry::Roster { .. }
         | Entry::Redrawn { .. } => logged()?,
+        Entry::People { fact: fact @ PeopleFact::Team { .. }, .. } => {
+            logged()? && to.people(&fact)?
+        }
         Entry::People { fact, .. } => to.people(&fact)?,
     })
 }

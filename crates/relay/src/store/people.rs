@@ -2,6 +2,7 @@
 
 use super::rows::unsigned;
 use super::sqlite::Batch;
+use super::votes::fact;
 use super::{Entry, Outcome, Refusal, StoreError};
 use grid_protocol::api::{MadeInvitation, NodeBrowser};
 use grid_protocol::entry::{CampaignTerms, InvitationKind, PeopleFact, TeamChange};
@@ -30,7 +31,8 @@ pub enum PeopleWrite {
         /// When.
         at_ms: u64,
     },
-    /// A team is made, joined or left.
+    /// A team is made, joined or left. The same at the same time is the same
+    /// change, and made once.
     Team {
         /// How.
         change: TeamChange,
@@ -204,15 +206,15 @@ impl Batch<'_> {
             return refused(Refusal::Closed);
         }
         let team = name.team();
+        let entry = Entry::People { at_ms, fact: PeopleFact::Team { change, team, account } };
+        let fact = fact(entry.kind() as u8, &entry.encode()).0;
+        if self.tx.prepare_cached("SELECT 1 FROM facts WHERE digest = ?1")?.exists([fact])? {
+            return Ok(Outcome::Done);
+        }
         let known = "SELECT 1 FROM teams WHERE id = ?1";
         let known = self.tx.prepare_cached(known)?.exists([team.0])?;
         let own = team_of(self.tx, account)?;
         match change {
-            // Asked again, it is done already.
-            TeamChange::Made | TeamChange::Joined if own == Some(team) => {
-                return Ok(Outcome::Done);
-            }
-            TeamChange::Left if own.is_none() => return Ok(Outcome::Done),
             TeamChange::Made if known => return refused(Refusal::TeamExists),
             TeamChange::Joined | TeamChange::Left if !known => return refused(Refusal::NoSuchTeam),
             TeamChange::Made | TeamChange::Joined if own.is_some() => {
@@ -232,7 +234,10 @@ impl Batch<'_> {
             let join = "INSERT INTO members VALUES (?1, ?2)";
             self.tx.prepare_cached(join)?.execute(params![account.0, team.0])?;
         }
-        self.say(at_ms, PeopleFact::Team { change, team, account })?;
+        let seq = self.append(&entry)?;
+        self.tx
+            .prepare_cached("INSERT INTO facts VALUES (?1, ?2)")?
+            .execute(params![fact, seq as i64])?;
         Ok(Outcome::Done)
     }
 
@@ -309,6 +314,17 @@ pub(crate) fn is_closed(db: &Connection, account: PublicKey) -> Result<bool, Sto
 pub(crate) fn team_of(db: &Connection, account: PublicKey) -> Result<Option<TeamId>, StoreError> {
     let mut query = db.prepare_cached("SELECT team FROM members WHERE account = ?1")?;
     Ok(query.query_row([account.0], |row| row.get(0)).optional()?.map(TeamId))
+}
+
+/// Did a node come by a code, and the browser that it ran in last.
+pub(crate) fn came(
+    db: &Connection,
+    node: PublicKey,
+) -> Result<(bool, Option<BrowserId>), StoreError> {
+    let came = db.prepare_cached("SELECT 1 FROM invited WHERE node = ?1")?.exists([node.0])?;
+    let mut query = db.prepare_cached("SELECT browser FROM browsers WHERE node = ?1")?;
+    let browser = query.query_row([node.0], |row| row.get(0)).optional()?;
+    Ok((came, browser.map(BrowserId)))
 }
 
 /// What an account or a team is called.

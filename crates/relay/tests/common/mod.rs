@@ -5,8 +5,9 @@ use base64::Engine as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use grid_protocol::api::{JobInfo, ModuleInfo, NewJob, TaskResult};
 use grid_protocol::{
-    Delegation, Digest, ExitReason, Files, FromNode, JobId, Join, LeaseId, LeaseOffer, Package,
-    PublicKey, ReceiptBody, RunResult, Side, SigningKey, Spec, ToNode, decode, encode, join_bytes,
+    BrowserId, Delegation, Digest, ExitReason, Files, FromNode, JobId, Join, LeaseId, LeaseOffer,
+    Package, PublicKey, ReceiptBody, RunResult, Side, SigningKey, Spec, ToNode, decode, encode,
+    join_bytes,
 };
 use grid_relay::{Config, Relay, RelayHandle};
 use grid_testing::document::{Answer, Document};
@@ -268,15 +269,23 @@ pub(crate) async fn receive(socket: &mut Socket) -> Option<ToNode> {
 /// Says hello and answers the challenge: what comes then is the relay's word.
 pub(crate) async fn join(socket: &mut Socket, relay: &RelayHandle, seed: u8) {
     let key = SigningKey::from_seed([seed; 32]);
-    answer_challenge(socket, relay, &key, &[], None).await;
+    answer_challenge(socket, relay, &key, Brings::default()).await;
 }
 
-async fn answer_challenge(
+/// What a node brings when it joins.
+#[derive(Default)]
+pub(crate) struct Brings<'a> {
+    pub(crate) holding: &'a [LeaseId],
+    pub(crate) delegation: Option<Delegation>,
+    pub(crate) invitation: Option<String>,
+    pub(crate) browser: Option<BrowserId>,
+}
+
+pub(crate) async fn answer_challenge(
     socket: &mut Socket,
     relay: &RelayHandle,
     key: &SigningKey,
-    holding: &[LeaseId],
-    delegation: Option<Delegation>,
+    brings: Brings<'_>,
 ) -> PublicKey {
     let hello = FromNode::Hello { versions: vec![1], agent: format!("test {}", key.seed()[0]) };
     send(socket, &hello).await;
@@ -289,13 +298,13 @@ async fn answer_challenge(
     let join = Join {
         node,
         signature: key.sign(&join_bytes(&named, &origin, &nonce, &node)),
-        delegation,
+        delegation: brings.delegation,
         package: Package::Full,
         admissions: vec![grid_sandbox::ADMISSION],
-        holding: holding.to_vec(),
+        holding: brings.holding.to_vec(),
         inference: None,
-        invitation: None,
-        browser: None,
+        invitation: brings.invitation,
+        browser: brings.browser,
     };
     send(socket, &FromNode::Join(join)).await;
     named
@@ -312,9 +321,13 @@ impl Node {
         holding: &[LeaseId],
         delegation: Option<Delegation>,
     ) -> Self {
+        Self::join_with(relay, seed, Brings { holding, delegation, ..Brings::default() }).await
+    }
+
+    pub(crate) async fn join_with(relay: &RelayHandle, seed: u8, brings: Brings<'_>) -> Self {
         let mut socket = connect(relay).await;
         let key = SigningKey::from_seed([seed; 32]);
-        let named = answer_challenge(&mut socket, relay, &key, holding, delegation).await;
+        let named = answer_challenge(&mut socket, relay, &key, brings).await;
         match receive(&mut socket).await {
             Some(ToNode::Welcome { standing, tasks, .. }) => {
                 Self { key, relay: named, standing, tasks, socket }

@@ -43,7 +43,7 @@ fn short(package: &str) -> &str {
 
 /// What a crate's own tests may use beside that.
 const TEST_EDGES: &[(&str, &[&str])] = &[
-    ("grid-relay", &["grid-testing", "grid-node", "grid-client"]),
+    ("grid-relay", &["grid-testing", "grid-node", "grid-client", "grid-audit"]),
     ("grid-checker", &["grid-scheduler"]),
     ("grid-cli", &["grid-relay", "grid-scheduler", "grid-testing", "grid-node"]),
 ];

@@ -1,0 +1,184 @@
+//! The ledger as the relay has it: read from entries when someone asks, and
+//! followed from there; never on the way of a result.
+
+use super::locked;
+use crate::error::AppError;
+use crate::state::{Shared, unix_ms};
+use crate::store::{Entry, Movement, StoreError, people, rows};
+use grid_ledger::{Fact, Ledger, Receipt, Vote};
+use grid_protocol::api::{PeopleLeaders, PersonEarned, Suspect, TeamEarned, TeamLeaders};
+use grid_protocol::{JobId, Name, PublicKey};
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Entries read in one go: some tens of milliseconds.
+const AT_A_TIME: u64 = 5_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// The ledger, and how far it was read.
+#[derive(Debug)]
+pub(crate) struct Books {
+    ledger: Ledger,
+    /// The next entry to read.
+    next: u64,
+    /// Was everything read that there was?
+    complete: bool,
+    /// Someone reads on already.
+    catching_up: bool,
+    /// Receipts whose tasks are not settled, by job.
+    open: HashMap<JobId, HashMap<u64, Vote>>,
+}
+
+impl Books {
+    pub(crate) fn new(relay: PublicKey) -> Self {
+        let ledger = Ledger::keeping(relay);
+        Self { ledger, next: 1, complete: false, catching_up: false, open: HashMap::new() }
+    }
+
+    /// Reads at most `most` entries on.
+    pub(crate) fn read_on(&mut self, db: &Connection, most: u64) -> Result<(), StoreError> {
+        let last = rows::last_entry(db)?;
+        let end = last.min(self.next.saturating_add(most - 1));
+        if self.next <= end {
+            rows::entries(db, self.next, |seq, entry| {
+                self.apply(seq, &entry);
+                Ok(seq < end)
+            })?;
+        }
+        self.complete = self.next > last;
+        Ok(())
+    }
+
+    fn apply(&mut self, seq: u64, entry: &Entry) {
+        let at_ms = entry.at_ms();
+        match entry {
+            Entry::Receipt { job, receipt, .. } => {
+                let (job, body) = (*job, &receipt.body);
+                let (node, fuel, answer) = (body.node, body.fuel, body.answer());
+                self.open.entry(job).or_default().insert(seq, Vote { seq, node, answer, fuel });
+                let receipt = Receipt { job, node, fuel };
+                self.ledger.apply(seq, at_ms, Fact::Receipt(Some(receipt)));
+            }
+            Entry::Settled { job, answer, votes, .. } => {
+                let (job, answer) = (*job, *answer);
+                let open = self.open.entry(job).or_default();
+                let votes: Vec<Vote> = votes.iter().filter_map(|seq| open.remove(seq)).collect();
+                self.ledger.apply(seq, at_ms, Fact::Settled { job, answer, votes: &votes });
+            }
+            entry => {
+                if let Entry::Budget { movement: Movement::Refund(job, _), .. } = entry {
+                    self.open.remove(job);
+                }
+                self.ledger.apply(seq, at_ms, Fact::Entry(entry));
+            }
+        }
+        self.next = seq + 1;
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+/// Reads on for a bounded time, and asks the ledger; says whether it holds all
+/// entries there were. Where it doesn't, the rest is read behind.
+pub(super) async fn ask<T>(
+    shared: &Arc<Shared>,
+    question: impl FnOnce(&Ledger, bool) -> T,
+) -> Result<T, AppError> {
+    read_on(shared).await?;
+    let (answer, behind) = {
+        let mut books = locked(&shared.people.books);
+        let answer = question(&books.ledger, books.complete);
+        let behind = !books.complete && !std::mem::replace(&mut books.catching_up, true);
+        (answer, behind)
+    };
+    if behind {
+        tokio::spawn(catch_up(shared.clone()));
+    }
+    Ok(answer)
+}
+
+async fn read_on(shared: &Shared) -> Result<(), StoreError> {
+    let _one = shared.people.reading.lock().await;
+    let books = shared.people.books.clone();
+    shared.reads.run(move |db| locked(&books).read_on(db, AT_A_TIME)).await
+}
+
+/// Until everything is read, or can't be.
+async fn catch_up(shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let read = tokio::select! {
+            read = read_on(&shared) => read,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let mut books = locked(&shared.people.books);
+        if let Err(error) = &read {
+            tracing::error!(%error, "the ledger can't read entries");
+        }
+        if read.is_err() || books.complete {
+            books.catching_up = false;
+            return;
+        }
+    }
+}
+
+fn from_ms(days: Option<u64>, now_ms: u64) -> u64 {
+    let first = |days: u64| (now_ms / DAY_MS + 1).saturating_sub(days) * DAY_MS;
+    days.map_or(0, first)
+}
+
+/// Who earned most in so many days; `None`: ever.
+pub(crate) async fn people_leaders(
+    shared: &Arc<Shared>,
+    days: Option<u64>,
+) -> Result<PeopleLeaders, AppError> {
+    let now_ms = unix_ms();
+    let ask = ask(shared, |ledger, complete| (ledger.leaders(days, now_ms), complete));
+    let ((people, count), complete) = ask.await?;
+    let people = named(shared, people).await?;
+    Ok(PeopleLeaders { from_ms: from_ms(days, now_ms), complete, people, count })
+}
+
+/// The same of teams.
+pub(crate) async fn team_leaders(
+    shared: &Arc<Shared>,
+    days: Option<u64>,
+) -> Result<TeamLeaders, AppError> {
+    let now_ms = unix_ms();
+    let ask = ask(shared, |ledger, complete| (ledger.team_leaders(days, now_ms), complete));
+    let ((mut teams, count), complete) = ask.await?;
+    let ids = teams.iter().map(|TeamEarned { id, .. }| id.0.to_vec()).collect();
+    for (team, name) in teams.iter_mut().zip(names(shared, ids).await?) {
+        team.name = name;
+    }
+    Ok(TeamLeaders { from_ms: from_ms(days, now_ms), complete, teams, count })
+}
+
+/// With what people want to be called.
+pub(super) async fn named(
+    shared: &Shared,
+    mut people: Vec<PersonEarned>,
+) -> Result<Vec<PersonEarned>, AppError> {
+    let keys = people.iter().map(|person| person.key.0.to_vec()).collect();
+    for (person, name) in people.iter_mut().zip(names(shared, keys).await?) {
+        person.name = name;
+    }
+    Ok(people)
+}
+
+/// Names of accounts and teams, in order.
+pub(super) async fn names(
+    shared: &Shared,
+    of: Vec<Vec<u8>>,
+) -> Result<Vec<Option<Name>>, AppError> {
+    let look = move |db: &Connection| of.iter().map(|of| people::name_of(db, of)).collect();
+    Ok(shared.reads.run(look).await?)
+}
+
+/// Whom the operator should look at.
+pub(crate) async fn suspects_now(shared: &Arc<Shared>) -> Result<Vec<Suspect>, AppError> {
+    ask(shared, |ledger, _| ledger.suspects()).await
+}

@@ -1,0 +1,181 @@
+//! Requests that an account signed: `Authorization: Account KEY:TIME:SIGNATURE`.
+
+use super::locked;
+use crate::error::{AppError, Code};
+use crate::socket::{Peer, address};
+use crate::state::{Shared, unix_ms};
+use axum::extract::{FromRequest, Request};
+use axum::http::{Method, header};
+use bytes::Bytes;
+use grid_protocol::{AccountRequest, PublicKey, REQUEST_VALID_MS, Signature};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Largest body of a signed request.
+const MAX_BODY: usize = 16 * 1024;
+/// Signatures of writes that are remembered while they are valid.
+const MOST_SEEN: usize = 100_000;
+/// Writes of accounts from one network (IPv4 /24, IPv6 /48) in an hour: keys
+/// cost nothing, entries stay for ever.
+const WRITES_AN_HOUR: u32 = 240;
+const HOUR_MS: u64 = 3_600_000;
+
+/// A request that an account signed, and its body.
+pub(super) struct Signed {
+    pub(super) account: PublicKey,
+    pub(super) body: Bytes,
+    /// Tells this request from all others, for ever.
+    pub(super) signature: Signature,
+}
+
+impl Signed {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, AppError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Code::BadRequest.because(format!("the body: {error}")))
+    }
+}
+
+impl FromRequest<Arc<Shared>> for Signed {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, AppError> {
+        let (parts, body) = request.into_parts();
+        let refuse = |why: &str| Code::Unauthorized.because(why);
+        let header = parts.headers.get(header::AUTHORIZATION);
+        let (account, time_ms, signature) = header
+            .and_then(|value| value.to_str().ok()?.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("account"))
+            .and_then(|(_, text)| AccountRequest::parse(text))
+            .ok_or_else(|| {
+                refuse("the Authorization header is not `Account KEY:TIME:SIGNATURE`")
+            })?;
+        let now_ms = unix_ms();
+        if now_ms.abs_diff(time_ms) > REQUEST_VALID_MS {
+            return Err(Code::Clock.because(format!(
+                "the request's time is over 5 minutes from the relay's, which is {now_ms}"
+            )));
+        }
+        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
+            Code::TooLarge.because(format!("the body broke off, or is over {MAX_BODY} bytes"))
+        })?;
+        let asked = AccountRequest {
+            relay: &shared.relay,
+            origin: &shared.origin,
+            method: parts.method.as_str(),
+            target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+            time_ms,
+            body: &body,
+        };
+        account
+            .verify_strict(&asked.bytes(), &signature)
+            .map_err(|_| refuse("the account did not sign this request"))?;
+        if parts.method != Method::GET {
+            let peer = parts.extensions.get::<Peer>().copied();
+            let peer = peer.map(|peer| address(shared, peer, &parts.headers));
+            let mut signatures = locked(&shared.people.signatures);
+            signatures.take(&signature, time_ms, peer, now_ms)?;
+        }
+        Ok(Self { account, body, signature })
+    }
+}
+
+/// Signatures that were used, and who writes how much.
+#[derive(Debug, Default)]
+pub(super) struct Signatures {
+    /// When each is valid no more.
+    seen: HashMap<[u8; 64], u64>,
+    /// The hour that is counted.
+    hour: u64,
+    writes: HashMap<[u8; 6], u32>,
+}
+
+impl Signatures {
+    /// A signature is used for a write: once, and not too many from one
+    /// network.
+    fn take(
+        &mut self,
+        signature: &Signature,
+        time_ms: u64,
+        peer: Option<IpAddr>,
+        now_ms: u64,
+    ) -> Result<(), AppError> {
+        if self.seen.contains_key(&signature.0) {
+            return Err(Code::Replayed.because("this request was made before; sign it anew"));
+        }
+        if self.hour != now_ms / HOUR_MS {
+            (self.hour, self.writes) = (now_ms / HOUR_MS, HashMap::new());
+        }
+        let full = |count: usize| count >= MOST_SEEN;
+        if full(self.seen.len()) {
+            self.seen.retain(|_, until| *until >= now_ms);
+        }
+        let network = peer.map(network).unwrap_or_default();
+        let room = self.writes.contains_key(&network) || !full(self.writes.len());
+        let writes = self.writes.get(&network).copied().unwrap_or_default();
+        if full(self.seen.len()) || !room || writes >= WRITES_AN_HOUR {
+            return Err(Code::RateLimited
+                .because("too many requests of accounts come from your network; try again later"));
+        }
+        self.seen.insert(signature.0, time_ms.saturating_add(REQUEST_VALID_MS));
+        self.writes.insert(network, writes + 1);
+        Ok(())
+    }
+}
+
+/// The network that an address is in.
+fn network(address: IpAddr) -> [u8; 6] {
+    let mut network = [0; 6];
+    match address.to_canonical() {
+        IpAddr::V4(address) => network[..3].copy_from_slice(&address.octets()[..3]),
+        IpAddr::V6(address) => network.copy_from_slice(&address.octets()[..6]),
+    }
+    network
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(all: &mut Signatures, n: u64, peer: &str, now_ms: u64) -> Result<(), Code> {
+        let mut signature = Signature([0; 64]);
+        signature.0[..8].copy_from_slice(&n.to_le_bytes());
+        let peer = Some(peer.parse().unwrap());
+        all.take(&signature, now_ms, peer, now_ms).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_signature_is_used_once() {
+        let mut all = Signatures::default();
+        assert_eq!(take(&mut all, 1, "192.0.2.1", 5), Ok(()));
+        assert_eq!(take(&mut all, 1, "192.0.2.1", 5), Err(Code::Replayed));
+        assert_eq!(take(&mut all, 2, "192.0.2.1", 5), Ok(()));
+    }
+
+    #[test]
+    fn one_network_does_not_write_for_ever() {
+        let mut all = Signatures::default();
+        for n in 0..u64::from(WRITES_AN_HOUR) {
+            assert_eq!(take(&mut all, n, &format!("192.0.2.{}", n % 256), 5), Ok(()));
+        }
+        assert_eq!(take(&mut all, 1_000, "192.0.2.7", 5), Err(Code::RateLimited));
+        assert_eq!(take(&mut all, 1_001, "::ffff:192.0.2.7", 5), Err(Code::RateLimited));
+        assert_eq!(take(&mut all, 1_002, "192.0.3.7", 5), Ok(()));
+        assert_eq!(take(&mut all, 1_003, "2001:db8::1", 5), Ok(()));
+        assert_eq!(take(&mut all, 1_004, "192.0.2.7", HOUR_MS), Ok(()));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut all = Signatures::default();
+        for n in 0..MOST_SEEN as u64 {
+            let mut signature = Signature([0; 64]);
+            signature.0[..8].copy_from_slice(&n.to_le_bytes());
+            all.seen.insert(signature.0, 100);
+        }
+        assert_eq!(take(&mut all, 1 << 40, "192.0.2.7", 5), Err(Code::RateLimited));
+        assert_eq!(take(&mut all, 1 << 40, "192.0.2.7", 101), Ok(()), "the old are forgotten");
+        assert_eq!(all.seen.len(), 1);
+    }
+}
