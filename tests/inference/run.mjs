@@ -199,16 +199,6 @@ const ON_GPU = {
     const without = await run(llama, 'generate', request, { gpu: 0 });
     assert.equal(without.failed, UNABLE);
     assert.match(without.why, /no GPU/);
-    same(await run(llama, 'generate', request, { gpu: 5 }), natively(llama.file, 'generate', request));
-  },
-
-  async 'without a share of the GPU a model runs on the processor, with one it moves there'({ run, start, llama }) {
-    await start();
-    const request = { ...GENERATE, max_tokens: 12 };
-    const expected = natively(llama.file, 'generate', request);
-    same(await run(llama, 'generate', request, { gpu: 0 }), expected);
-    same(await run(llama, 'generate', request), expected);
-    same(await run(llama, 'generate', request, { gpu: 0 }), expected);
   },
 };
 

@@ -36,14 +36,22 @@ export function agreement(site, local) {
         .catch(() => undefined);
       if (permission?.state === 'granted') shared = await sharedStorage();
     },
-    /** In a click: the visitor agrees, for every site if `everywhere` and the browser lets it. */
-    async give(everywhere) {
-      if (everywhere) shared ??= await sharedStorage();
-      local.removeItem(stopped);
+    /**
+     * In a click: the visitor agrees, for this site at once. If `everywhere`, the browser may ask,
+     * too; `widened()` is called once the agreement is for every site.
+     */
+    give(everywhere, widened) {
       const since = Date.now();
       const text = JSON.stringify({ since, until: since + DAY_MS });
-      if (everywhere && shared) shared.setItem(EVERYWHERE, text);
-      else local.setItem(here, text);
+      local.removeItem(stopped);
+      local.setItem(here, text);
+      if (!everywhere) return;
+      sharedStorage().then(found => {
+        if (!found || read(local, here) === undefined) return;
+        found.setItem(EVERYWHERE, text);
+        local.removeItem(here);
+        widened();
+      });
     },
     /** The agreement ends: for this site, or for every site. */
     withdraw(everywhere) {

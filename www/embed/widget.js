@@ -65,10 +65,11 @@ function ask() {
     say($('guard'), live ? '' : words(seen ? 'guard' : 'guard_hidden'));
   });
   $('ask').onsubmit = event => event.preventDefault();
-  $('agree').onclick = async event => {
+  $('agree').onclick = event => {
     if (!event.isTrusted || $('agree').disabled) return;
     end();
-    await agreed.give($('everywhere').checked);
+    // Then the node is another one's, in all of the browser: as one that starts anew.
+    agreed.give($('everywhere').checked, () => location.reload());
     run();
   };
   $('decline').onclick = () => {

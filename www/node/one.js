@@ -22,15 +22,26 @@ export function one({ mine, lost, theirs, view }) {
     if (has && data.ask) channel.postMessage({ view: await view() });
     if (!has && data.view) theirs(data.view);
   };
-  const held = lock => {
-    if (!lock) return undefined;
+  const held = () => {
     has = true;
     waiting.abort();
     mine();
-    return new Promise(() => {}); // Until the document ends, or another one takes it.
+    // Until the document ends, or another one takes it.
+    return new Promise(free => addEventListener('pagehide', free, { once: true }));
   };
-  const request = options => navigator.locks.request(NAME, options, held)
-    .catch(() => has && lost());
+  // Brought back as it was left, without the lock.
+  addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+  const request = async options => {
+    let granted = false;
+    try {
+      await navigator.locks.request(NAME, options, lock => {
+        granted = Boolean(lock);
+        return granted ? held() : undefined;
+      });
+    } catch {
+      if (granted) lost();
+    }
+  };
   const ask = () => {
     if (has) return;
     channel.postMessage({ ask: true });

@@ -71,8 +71,8 @@ for (const engine of ENGINES) {
     assert.equal((await view(second)).node, key);
     await until('the first one says so', () => first.$eval('#elsewhere', element => !element.hidden), 30_000);
     assert.equal(await online(relay), 1);
-    // Closed, it goes on in the one that is left.
-    await second.close();
+    // Left (Firefox's driver keeps the documents of closed tabs), it goes on in the other one.
+    await second.goto('about:blank');
     await first.bringToFront();
     await ready(first);
     await until('it works there', async () => (await view(first)).why === 'no_work', 40_000);
@@ -102,7 +102,7 @@ for (const engine of ENGINES) {
     await ready(made);
     await switchOn(made);
     const owner = relay.owner();
-    await owner.submit(endless(), [{}], { fuel: 2 ** 49 });
+    await owner.submit(endless(), [{}], { fuel: 2 ** 46 });
     await until('it runs', async () => (await view(made)).state === 'working', 40_000);
     assert.equal(await made.evaluate(() => 1 + 1), 2);
     await made.click('#switch');

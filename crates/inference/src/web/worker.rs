@@ -135,6 +135,7 @@ impl Worker {
         if self.off_the_gpu() {
             self.loaded.take();
         }
+        self.set_pace();
         self.begin_slice();
         if !self.step().await {
             return Err(Failure::stopped());
@@ -185,6 +186,7 @@ impl Worker {
             return Ok(loaded.engine.clone());
         }
         self.loaded.take();
+        self.set_pace();
         let source = Source { origin, model: spec.module };
         let engine = Rc::new(load(self, lease, &source, quota, gpu).await?);
         let gpu = engine.on_gpu() || (gpu && self.devices.may_use_gpu(1));

@@ -11,13 +11,14 @@ use serde_json::{Map, Value};
 
 /// The page asks again after this.
 const AGAIN_MS: u64 = 5_000;
-const PARTS: [&str; 5] = ["health", "queues", "nodes", "refusals", "bans"];
+const PARTS: [&str; 6] = ["health", "queues", "nodes", "refusals", "bans", "suspects"];
 const QUEUES: [&str; 6] =
     ["Runtime", "#Jobs", "#Waiting", "#Leased", "#Provisional", "Oldest submitted"];
 const JOBS: [&str; 6] = ["Job", "Runtime", "#Settled", "#Leased", "#Nodes able", "What keeps it"];
 const NODES: [&str; 6] = ["Node", "#Leases", "#Median ms", "#95th ms", "#Against usual", "Pace"];
 const REFUSED: [&str; 4] = ["When", "Node", "Why", "#Entry"];
 const REASONS: [&str; 4] = ["Reason", "#Last 24 h", "#Last 7 days", "#Since the start, all"];
+const SUSPECTS: [&str; 3] = ["Person", "Why", "#Points paid"];
 const BANS: [&str; 4] = ["When", "Node", "Why", "#Entry"];
 
 pub(in crate::web) fn operate() -> AnyView {
@@ -116,6 +117,11 @@ fn inside(shown: RwSignal<Value>) -> AnyView {
         <h2>"Bans"</h2>
         <p class="hint">{banned}" whose answer lost against others; they get no more tasks."</p>
         {table("Bans", &BANS, rows("bans", "nodes", ban))}
+        <h2>"Suspects"</h2>
+        <p class="hint">"Self-invitations, rings, owners who pay one person alone."</p>
+        {table("Suspects", &SUSPECTS, move || shown.with(|shown| {
+            shown["suspects"].as_array().into_iter().flatten().map(suspect).collect()
+        }))}
     }
     .into_any()
 }
@@ -229,6 +235,16 @@ fn refused(refused: &Value) -> Vec<Cell> {
         Cell::Key(refused.text("node").to_owned()),
         Cell::Text(refused.text("reason").replace('_', " ")),
         Cell::count(refused.number("seq")),
+    ]
+}
+
+fn suspect(suspect: &Value) -> Vec<Cell> {
+    let key = suspect.text("person");
+    let name = words::short(key);
+    vec![
+        Cell::Way(format!("#/account/{key}"), name.clone(), format!("Account {name}")),
+        Cell::Text(suspect.text("words").to_owned()),
+        Cell::points(suspect.number("paid")),
     ]
 }
 

@@ -41,8 +41,8 @@ fn named(value: &Value, key: &str) -> String {
 }
 
 fn account_link(value: &Value) -> Cell {
-    let key = value.text("key");
-    Cell::Way(format!("#/account/{key}"), named(value, "key"), format!("Account {key}"))
+    let name = named(value, "key");
+    Cell::Way(format!("#/account/{}", value.text("key")), name.clone(), format!("Account {name}"))
 }
 
 /// Who earned most.
@@ -60,10 +60,10 @@ pub(super) fn people(leaders: &[Value]) -> Vec<Vec<Cell>> {
 /// Which teams earned most.
 pub(super) fn teams(leaders: &[Value]) -> Vec<Vec<Cell>> {
     let row = |(at, team): (usize, &Value)| {
-        let id = team.text("id");
+        let name = named(team, "id");
         vec![
             Cell::count(at as u64 + 1),
-            Cell::Way(format!("#/team/{id}"), named(team, "id"), format!("Team {id}")),
+            Cell::Way(format!("#/team/{}", team.text("id")), name.clone(), format!("Team {name}")),
             Cell::count(team.number("members")),
             Cell::points(team.number("earned")),
         ]
@@ -237,10 +237,10 @@ pub(in crate::web) fn invitation(code: &str) -> AnyView {
         view! {
             <p class="lead">{what}</p>
             {words_of("notice", closed)}
-            <p class="row" hidden=!open>
-                <a class="button main" href=format!("node/#invite={code}")>"Lend this browser"</a>
-                <span>"or enter the code in the extension: "<code>{code.clone()}</code></span>
-            </p>
+            <div hidden=!open>
+                <p><a class="button main" href=format!("node/#invite={code}")>"Lend this browser"</a></p>
+                <p>"Or enter the code in the extension: "<code>{code.clone()}</code></p>
+            </div>
             <p class="hint">"Nothing runs before you start it. It runs where and when you allow it: at \
                 first only while the browser is idle, on mains, with a share of the processor. It \
                 can't read your pages or files, and stops with one click."</p>
