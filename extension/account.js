@@ -18,6 +18,13 @@ const HTML = `
     <ol id="phrase" hidden></ol>
     <button id="account_written" type="button" class="act" data-text="phrase_written"></button>
   </div>
+  <div id="inviting">
+    <label id="invite_ask" class="text" hidden><span data-text="invite_words"></span>
+      <textarea id="invite_words" rows="2" spellcheck="false" autocomplete="off" autocapitalize="off"></textarea></label>
+    <button id="invite" type="button" class="act" data-text="invite"></button>
+    <p id="invited_link" class="line" hidden><input id="link" readonly data-label="invite_link">
+      <button id="copy" type="button" class="act" data-text="copy"></button> <span id="copied" role="status"></span></p>
+  </div>
   <button id="account_leave" type="button" class="act" data-text="account_leave"></button>
 </div>
 <label class="text"><span data-text="invited"></span>
@@ -74,13 +81,31 @@ export function account(root, { ask, words, told }) {
     show('');
     await tell({ kind: 'account_leave' });
   });
+  $('invite').onclick = () => act(async () => {
+    const phrase = $('invite_words').value.trim();
+    if ($('kept').hidden && !phrase) {
+      $('invite_ask').hidden = false;
+      $('invite_words').focus();
+      return;
+    }
+    await tell(phrase ? { kind: 'invite', phrase } : { kind: 'invite' });
+    $('invite_words').value = '';
+    $('invite_ask').hidden = true;
+  });
+  $('copy').onclick = () => act(async () => {
+    await navigator.clipboard.writeText($('link').value);
+    say($('copied'), words('copied'));
+  });
   $('invited').onchange = () => act(() => tell({ kind: 'invited', code: $('invited').value }));
 
   return {
-    render({ account: { key, phrase, invitation } }) {
+    render({ account: { key, phrase, invitation, link } }) {
       $('no_account').hidden = Boolean(key);
       $('has_account').hidden = !key;
       $('kept').hidden = !phrase;
+      $('invite').hidden = Boolean(link);
+      $('invited_link').hidden = !link;
+      $('link').value = link ?? '';
       say($('account_key'), key?.slice(0, 16) ?? '');
       $('account_key').title = key ?? '';
       if (document.activeElement !== $('invited')) $('invited').value = invitation ?? '';

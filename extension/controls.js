@@ -48,6 +48,8 @@ const HTML = `
   <summary><h2 data-text="recent"></h2></summary>
   <ul id="recent"></ul>
 </details>
+<p id="giving" hidden><button id="give" type="button" class="link" data-text="invite_copy"></button>
+  <span id="given" role="status"></span></p>
 <template id="task">
   <li><span class="name"></span><span class="spent"></span><progress></progress><span class="since"></span></li>
 </template>
@@ -103,6 +105,7 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
     $('acts').hidden = !on;
     $('resume').hidden = view.why !== 'snoozed';
     $('snooze').hidden = view.why === 'snoozed';
+    $('giving').hidden = !view.account.link;
     say($('today'), format.points(view.today.points));
     say($('points'), format.points(view.points));
     say($('tasks'), format.count(view.tasks));
@@ -169,6 +172,8 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
     say(verdict, words(signed ? promised ? 'receipt_good' : 'receipt_not_promised' : 'receipt_not_signed', format.count(seq)));
   }
 
+  $('give').onclick = () => navigator.clipboard.writeText(view.account.link)
+    .then(() => say($('given'), words('copied')), fail);
   $('switch').onclick = () => view && change({ on: !view.settings.on, snooze_until: 0 });
   $('stop').onclick = () => change({ on: false, snooze_until: 0 });
   $('resume').onclick = () => change({ snooze_until: 0 });

@@ -8,6 +8,9 @@ async function ask(message) {
 
 export const words = (key, args) => chrome.i18n.getMessage(key, args);
 
-export const host = { ask, words };
+// Only an offscreen document hears of the power supply, not a background.
+const tellsPower = chrome.runtime.getManifest().permissions.includes('offscreen');
+
+export const host = { ask, words, tellsPower };
 
 document.documentElement.lang = words('lang');

@@ -69,14 +69,12 @@ const clock = minutes =>
   [minutes / 60, minutes % 60].map(part => String(Math.floor(part)).padStart(2, '0')).join(':');
 
 /** Draws the settings into `root`, and keeps them up to date until `stop` is called. */
-export function settings(root, { ask, words, fixed = [] }) {
+export function settings(root, { ask, words, fixed = [], tellsPower = 'getBattery' in navigator }) {
   root.classList.add('grid');
   root.replaceChildren(...new DOMParser().parseFromString(HTML, 'text/html').body.childNodes);
   const $ = id => root.querySelector(`#${id}`);
   const format = formats(words);
   fill(root, words);
-  const tellsPower = 'getBattery' in navigator;
-  say($('mains_hint'), words(tellsPower ? 'mains_hint' : 'mains_unknown'));
   $('mains').disabled = !tellsPower;
   for (const name of fixed) $(name)?.closest('label, fieldset').remove();
   for (let day = 0; day < 7; day += 1) {
@@ -116,6 +114,8 @@ export function settings(root, { ask, words, fixed = [] }) {
       });
     }
     $('mains').checked = !settings.on_battery;
+    const pauses = settings.on_battery ? '' : words('mains_hint');
+    say($('mains_hint'), tellsPower ? pauses : words('mains_unknown'));
     for (const id of CHECKS) $(id).checked = settings[id];
     renderHours(settings.hours);
     unlessEdited($('models_mib'), input => (input.value = settings.models_mib));

@@ -1,5 +1,5 @@
 // <grid-chart data='{"times": [ms], "lines": [[name, [thousandths]]]}' label="in words">
-// A line chart, over uPlot, which is loaded when the first chart is shown.
+// A line chart, over uPlot, which is loaded when the first chart comes into view.
 
 let library;
 const load = () => (library ??= new Promise((ready, fail) => {
@@ -20,14 +20,21 @@ class GridChart extends HTMLElement {
     this.setAttribute('role', 'img');
     this.resized = new ResizeObserver(() => this.resize());
     this.resized.observe(this);
+    this.seen = new IntersectionObserver(entries => {
+      if (!entries.some(entry => entry.isIntersecting)) return;
+      this.seen.disconnect();
+      this.inView = true;
+      this.show();
+    }, { rootMargin: '100px' });
+    this.seen.observe(this);
     this.scheme = matchMedia('(prefers-color-scheme: dark)');
     this.recolour = () => this.redraw();
     this.scheme.addEventListener('change', this.recolour);
-    this.show();
   }
 
   disconnectedCallback() {
     this.resized.disconnect();
+    this.seen.disconnect();
     this.scheme.removeEventListener('change', this.recolour);
     this.chart?.destroy();
     this.chart = undefined;
@@ -40,7 +47,7 @@ class GridChart extends HTMLElement {
 
   async show() {
     const json = this.getAttribute('data');
-    if (!json || !this.isConnected) return;
+    if (!json || !this.inView || !this.isConnected) return;
     const { times, lines } = JSON.parse(json);
     if (!times.length) return;
     const columns = [times.map(time => time / 1000), ...lines.map(([, values]) => values.map(value => value / 1000))];

@@ -79,20 +79,21 @@ const moment = ms => new Promise(done => setTimeout(done, ms));
 
 /**
  * Runs a task: `{spec, input}` as hexadecimal digits, `draft` as text. `pause` and `stop`: after so
- * many pieces of text. Gives what came of it.
+ * many pieces of text. `gpu`: the share of the GPU from the start, `leave`: after so many pieces it is
+ * to be left alone. Gives what came of it.
  */
-export async function run({ spec, input, draft = null, quota = 1 << 30, pause, stop }) {
+export async function run({ spec, input, draft = null, quota = 1 << 30, pause, stop, gpu = 100, leave }) {
   if (!worker) await start();
   const lease = crypto.getRandomValues(new Uint8Array(16));
   const seen = { text: '', pieces: 0, loading: [], models: undefined };
   const began = performance.now();
   const paused = async () => {
-    say([2, [0]]);
+    say([2, [0, 0]]);
     await new Promise(done => { seen.alive = done; });
     const { pieces } = seen;
     await moment(400);
     seen.whilePaused = seen.pieces - pieces;
-    say([2, [100]]);
+    say([2, [100, 100]]);
   };
   const end = await new Promise((done, fail) => {
     worker.onerror = ({ message }) => fail(new Error(message));
@@ -108,10 +109,12 @@ export async function run({ spec, input, draft = null, quota = 1 << 30, pause, s
         seen.pieces = pieces;
         if (pieces === pause) paused();
         if (pieces === stop) say([1, [lease]]);
+        if (pieces === leave) say([2, [100, 0]]);
       }
       if (kind === FINISHED || kind === FAILED) done([kind, fields]);
     };
     const own = draft === null ? null : new TextEncoder().encode(draft);
+    say([2, [100, gpu]]);
     say([0, [lease, [bytes(spec), bytes(input), own, location.origin, quota]]]);
   });
   const [kind, fields] = end;

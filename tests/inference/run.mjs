@@ -189,6 +189,27 @@ const ON_GPU = {
       same(await run(llama, 'generate', request, { draft: expected.stdout }), expected);
     }
   },
+
+  async 'a GPU that is to be left alone is left alone'({ run, start, llama }) {
+    await start('?gpu=only');
+    const request = { ...GENERATE, max_tokens: 12 };
+    const left = await run(llama, 'generate', LONG, { leave: 3 });
+    assert.equal(left.failed, STOPPED);
+    assert.ok(left.pieces < 50, `went on to ${left.pieces} pieces`);
+    const without = await run(llama, 'generate', request, { gpu: 0 });
+    assert.equal(without.failed, UNABLE);
+    assert.match(without.why, /no GPU/);
+    same(await run(llama, 'generate', request, { gpu: 5 }), natively(llama.file, 'generate', request));
+  },
+
+  async 'without a share of the GPU a model runs on the processor, with one it moves there'({ run, start, llama }) {
+    await start();
+    const request = { ...GENERATE, max_tokens: 12 };
+    const expected = natively(llama.file, 'generate', request);
+    same(await run(llama, 'generate', request, { gpu: 0 }), expected);
+    same(await run(llama, 'generate', request), expected);
+    same(await run(llama, 'generate', request, { gpu: 0 }), expected);
+  },
 };
 
 /** Without WebGPU there is no GPU to insist on. */

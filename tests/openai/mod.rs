@@ -13,8 +13,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::ops::ControlFlow;
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use tokio_tungstenite::tungstenite::http;
 
 /// Computes what [`MadeUp`] says, and reads all of the model for it.

@@ -47,7 +47,7 @@ i b { opacity: 0.55; }
 strong { display: block; font-weight: 600; }
 small { font-size: 12px; opacity: 0.8; }
 iframe {
-  position: fixed; inset: auto 16px 16px auto; width: min(340px, 100vw - 32px); height: 96px;
+  box-sizing: border-box; position: fixed; inset: auto 16px 16px auto; width: min(340px, 100vw - 32px); height: 96px;
   max-height: calc(100vh - 32px); margin: 0; padding: 0; border: 1px solid var(--line);
   border-radius: var(--grid-radius, 14px); background: var(--back); z-index: 2147483647;
 }
@@ -97,7 +97,8 @@ class GridNode extends HTMLElement {
     this.#root.replaceChildren(this.#button);
     this.#say('off');
     addEventListener('message', this);
-    if (remembered()) this.#open(true);
+    // Who makes elements by script may say their site after they are in the page.
+    queueMicrotask(() => this.isConnected && remembered() && this.#open(true));
   }
 
   disconnectedCallback() {

@@ -5,12 +5,18 @@ const TRACKS = 'isVisible' in IntersectionObserverEntry.prototype;
 /** How long it must be seen before a click counts. */
 const SEEN_MS = TRACKS ? 500 : 1_000;
 
+/** A frame that isn't painted for so long is hidden; Firefox's observer doesn't say so. */
+const UNPAINTED_MS = 2_500;
+const LOOK_MS = 500;
+
 /** Calls `changed(seen)` at once and whenever it changes. */
 export function watch(element, changed) {
   let inView;
   let told;
+  let painted = performance.now();
   const tell = () => {
-    const seen = inView === true && !document.hidden;
+    const fresh = innerHeight > 0 && performance.now() - painted < UNPAINTED_MS;
+    const seen = inView === true && fresh && !document.hidden;
     if (inView === undefined || seen === told) return;
     told = seen;
     changed(seen);
@@ -21,9 +27,14 @@ export function watch(element, changed) {
     tell();
   }, { threshold: [0, 0.5, 0.98, 1], ...(TRACKS && { trackVisibility: true, delay: 100 }) });
   observer.observe(element);
+  const looks = setInterval(() => {
+    requestAnimationFrame(() => (painted = performance.now()));
+    tell();
+  }, LOOK_MS);
   document.addEventListener('visibilitychange', tell);
   return () => {
     observer.disconnect();
+    clearInterval(looks);
     document.removeEventListener('visibilitychange', tell);
   };
 }

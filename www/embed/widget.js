@@ -32,6 +32,10 @@ document.documentElement.lang = words('lang');
 fill(document, words);
 
 const site = await (await fetch(`${location.pathname}.json`)).json();
+if (site.account) {
+  const invitation = await fetch(`/v1/invitations/${SITE}`);
+  if (invitation.ok) site.share_ppm = (await invitation.json()).share_ppm;
+}
 const agreed = agreement(SITE, page.local);
 await agreed.look();
 
@@ -45,15 +49,18 @@ function tell(state, why = '', more = {}) {
 }
 new ResizeObserver(() => told.state && tell(told.state, told.why)).observe(document.querySelector('main'));
 
-if (agreed.until()) run();
-else if (hello.resume) tell('off');
-else ask();
+/** Who gets the points. */
+function points() {
+  if (!site.account) return words('ask_points_own');
+  if (!site.share_ppm) return words('ask_points_site', site.name);
+  return words('ask_points_share', [site.name, format.percent(site.share_ppm / 10_000)]);
+}
 
 function ask() {
   $('runs').hidden = true;
   $('ask').hidden = false;
   say($('title'), words('ask_title', site.name));
-  say($('points'), words(site.account ? 'ask_points_site' : 'ask_points_own', site.name));
+  say($('points'), points());
   const end = guard($('agree'), $('ask'), (live, seen) => {
     say($('guard'), live ? '' : words(seen ? 'guard' : 'guard_hidden'));
   });
@@ -159,3 +166,7 @@ async function stop(everywhere) {
   await switchOff();
   tell('off');
 }
+
+if (agreed.until()) run();
+else if (hello.resume) tell('off');
+else ask();

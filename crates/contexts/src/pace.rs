@@ -1,9 +1,13 @@
-//! How a run shares the core it runs on: slices of fuel that take about ten
-//! milliseconds, and sleep between them so that the share holds on average.
+//! How a run shares the core it runs on: slices of fuel, and sleep between them
+//! so that the share holds in every ten milliseconds or so.
 
-/// How long a slice should run, in milliseconds: short enough that a pause or
-/// a message is noticed at once, long enough that yielding costs nothing.
+/// How long a slice of a run that has the core for itself should take, in
+/// milliseconds: short enough that a pause or a message is noticed at once, long
+/// enough that yielding costs nothing. With a smaller share it is as much
+/// smaller, so that somebody who types on the same core isn't held up for long.
 pub const SLICE_MS: f64 = 10.0;
+/// But yielding isn't worth it for less, in milliseconds.
+const SHORTEST_MS: f64 = 2.0;
 /// Fuel of the first slice: under a millisecond on any device.
 const FIRST_SLICE: u64 = 500_000;
 /// Bounds of a slice's fuel, against clocks that stand still or jump.
@@ -84,7 +88,8 @@ impl Pace {
         let took = (now - self.slice_start).max(0.0);
         self.used(took);
         if self.slice_fuel > 0 {
-            let ideal = self.slice_fuel as f64 * (SLICE_MS / took.max(0.05));
+            let aim = (SLICE_MS * f64::from(self.share) / 100.0).max(SHORTEST_MS);
+            let ideal = self.slice_fuel as f64 * (aim / took.max(0.05));
             let near = ideal.clamp(self.slice as f64 / 8.0, self.slice as f64 * 8.0);
             self.slice = (near as u64).clamp(SLICE_RANGE.0, SLICE_RANGE.1);
         }
@@ -140,7 +145,9 @@ mod tests {
                     let (busy, slice) = simulate(share, speed, late);
                     let want = f64::from(share) / 100.0;
                     assert!((busy / want - 1.0).abs() < 0.1, "{share}% at {speed}: {busy}");
-                    assert!((5.0..20.0).contains(&slice), "{share}% at {speed}: {slice} ms");
+                    let aim = (want * 10.0).max(2.0);
+                    let range = aim / 2.0..aim * 2.0;
+                    assert!(range.contains(&slice), "{share}% at {speed}: {slice} ms");
                 }
             }
         }

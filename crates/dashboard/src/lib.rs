@@ -3,10 +3,13 @@
 //! checked in a worker, by crate `checker`, a program of its own: nobody
 //! downloads it who doesn't check.
 //!
-//! [`route`], [`json`], [`words`] and [`mod@zip`] say where the visitor is, what is
-//! shown and what is kept, and run anywhere; `web` draws it, fetches for it, and exists for wasm only.
+//! What needs no browser runs anywhere, and is tested there: [`route`],
+//! [`json`], [`words`], [`picture`], [`energy`], [`mod@zip`]. `web` draws it,
+//! fetches for it, and exists for wasm only.
 
+pub mod energy;
 pub mod json;
+pub mod picture;
 pub mod route;
 pub mod words;
 pub mod zip;

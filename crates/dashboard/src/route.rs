@@ -1,7 +1,7 @@
 //! Which page: the part of the address behind `#`, so that every page is one
 //! document, which the relay serves and which works off line.
 
-use grid_protocol::{JobId, PublicKey};
+use grid_protocol::{CampaignId, InvitationCode, JobId, PublicKey, TeamId};
 use std::fmt;
 
 /// Entries that a log can hold, as crate `log` has it.
@@ -22,6 +22,14 @@ pub enum Route {
     Node(PublicKey),
     /// An owner's job.
     Job(Option<JobId>),
+    /// What an account has.
+    Account(PublicKey),
+    /// What a team has.
+    Team(TeamId),
+    /// Every campaign, or one.
+    Campaigns(Option<CampaignId>),
+    /// What an invitation is, and how to join.
+    Invite(InvitationCode),
     /// Something to compute.
     Submit,
     /// What the operator sees.
@@ -44,6 +52,11 @@ impl Route {
             ("check", Some(seq)) => entry(seq).map(|seq| Self::Check(Some(seq))),
             ("audit", None) => Some(Self::Audit),
             ("node", Some(key)) => key.parse().ok().map(Self::Node),
+            ("account", Some(key)) => key.parse().ok().map(Self::Account),
+            ("team", Some(id)) => id.parse().ok().map(Self::Team),
+            ("campaigns", None) => Some(Self::Campaigns(None)),
+            ("campaign", Some(id)) => id.parse().ok().map(|id| Self::Campaigns(Some(id))),
+            ("invite", Some(code)) => code.parse().ok().map(Self::Invite),
             ("submit", None) => Some(Self::Submit),
             ("operate", None) => Some(Self::Operate),
             ("job", None) => Some(Self::Job(None)),
@@ -70,6 +83,10 @@ impl Route {
             Self::Audit => "Recompute",
             Self::Node(_) => "Node",
             Self::Job(_) => "Job",
+            Self::Account(_) => "Account",
+            Self::Team(_) => "Team",
+            Self::Campaigns(_) => "Campaigns",
+            Self::Invite(_) => "Invitation",
             Self::Submit => "Submit",
             Self::Operate => "Operate",
             Self::Unknown => "Not found",
@@ -92,6 +109,11 @@ impl fmt::Display for Route {
             Self::Check(Some(seq)) => write!(f, "#/check/{seq}"),
             Self::Audit => write!(f, "#/audit"),
             Self::Node(key) => write!(f, "#/node/{key}"),
+            Self::Account(key) => write!(f, "#/account/{key}"),
+            Self::Team(id) => write!(f, "#/team/{id}"),
+            Self::Campaigns(None) => write!(f, "#/campaigns"),
+            Self::Campaigns(Some(id)) => write!(f, "#/campaign/{id}"),
+            Self::Invite(code) => write!(f, "#/invite/{code}"),
             Self::Submit => write!(f, "#/submit"),
             Self::Operate => write!(f, "#/operate"),
             Self::Job(None) => write!(f, "#/job"),
@@ -114,6 +136,11 @@ mod tests {
             Route::Check(Some(12)),
             Route::Audit,
             Route::Node(key),
+            Route::Account(key),
+            Route::Team(TeamId([3; 16])),
+            Route::Campaigns(None),
+            Route::Campaigns(Some(CampaignId([4; 16]))),
+            Route::Invite(InvitationCode::new([5; 12])),
             Route::Submit,
             Route::Operate,
             Route::Job(None),

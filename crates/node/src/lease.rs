@@ -1,9 +1,9 @@
 //! A lease in the node's hands.
 
-use crate::SavedLease;
 use crate::infer::Inferring;
+use crate::{Receipted, SavedLease};
 use grid_protocol::{
-    Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Runtime, Signature, Spec,
+    Ack, Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Runtime, Signature, Spec,
 };
 use std::sync::Arc;
 
@@ -90,6 +90,26 @@ impl Lease {
     /// Was its result sent, and not answered yet?
     pub(crate) fn awaits_ack(&self) -> bool {
         matches!(self.stage, Stage::Finished { sent: true, .. })
+    }
+
+    /// What its owner keeps of a result that was acknowledged.
+    pub(crate) fn receipted(
+        &self,
+        result: &Signed,
+        ack: Ack,
+        ack_signature: Signature,
+    ) -> Receipted {
+        Receipted {
+            runtime: self.spec.runtime,
+            module: self.spec.module,
+            model: self.inferring.model.clone(),
+            fuel: result.fuel,
+            receipt: result.receipt.clone(),
+            signature: result.signature,
+            relay: self.relay,
+            ack,
+            ack_signature,
+        }
     }
 
     /// Where it waits for this module's bytes: whether it asked for them.

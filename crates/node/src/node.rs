@@ -11,7 +11,7 @@ use crate::{
     Action, Config, Event, IdleState, Membership, Power, Running, SavedLease, Settings, Share,
     State, Status, Why,
 };
-use grid_protocol::{Digest, Inference, LeaseId, SigningKey, limits};
+use grid_protocol::{Digest, Inference, LeaseId, PublicKey, SigningKey, limits};
 use std::collections::BTreeMap;
 
 /// The node. Tell it what happens with [`Node::handle`], carry out what it
@@ -223,6 +223,14 @@ impl Node {
     /// Is it joined to its relay?
     pub fn joined(&self) -> bool {
         self.link.joined()
+    }
+
+    /// The key of the relay that it is joined to.
+    pub fn relay(&self) -> Option<PublicKey> {
+        match self.link {
+            Link::Joined { relay, .. } => Some(relay),
+            _ => None,
+        }
     }
 
     /// Receipts acknowledged, as [`Status::tasks`], without building a status.

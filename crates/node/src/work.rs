@@ -4,7 +4,7 @@ use crate::infer::Inferring;
 use crate::lease::{Lease, Owed, Signed, Stage};
 use crate::link::{Link, shortened};
 use crate::policy::Permission;
-use crate::{Action, FetchKind, Node, Receipted, RunReport, SavedLease};
+use crate::{Action, FetchKind, Node, RunReport, SavedLease};
 use grid_protocol::{
     Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, Package,
     PublicKey, ReceiptBody, RunResult, Runtime, Side, Signature, Spec, encode, limits,
@@ -358,17 +358,8 @@ impl Node {
         }
         self.error = None;
         if self.config.saves {
-            out.push(Action::Keep(Box::new(Receipted {
-                runtime: lease.spec.runtime,
-                module: lease.spec.module,
-                model: lease.inferring.model.clone(),
-                fuel: result.fuel,
-                receipt: result.receipt.clone(),
-                signature: result.signature,
-                relay: lease.relay,
-                ack: ack.clone(),
-                ack_signature: *signature,
-            })));
+            let kept = lease.receipted(result, ack.clone(), *signature);
+            out.push(Action::Keep(Box::new(kept)));
         }
         self.end(ack.lease, out);
     }

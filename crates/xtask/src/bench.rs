@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// Of `sandbox`: pairs of runs that a ratio is made from.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=101))]
     pairs: u32,
-    /// Of `infer`: rounds, in each of which every engine runs once.
+    /// Of `infer` and `manners`: rounds, in each of which everything runs once.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
     rounds: u32,
     /// Of `infer`: one thread, two, or two beside a busy process only (may be
@@ -67,6 +67,9 @@ enum Bench {
     /// The GPU kernels: GB/s and GOP/s against the device's own bandwidth and
     /// peak, and whether every bit is the reference's.
     Gpu,
+    /// How long typing and scrolling wait in Chromium while the node works,
+    /// against the same with it off.
+    Manners,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -81,6 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Bench::Audit => audit()?,
         Bench::Infer => infer::run(options)?,
         Bench::Gpu => gpu::run(options)?,
+        Bench::Manners => manners(options.rounds)?,
     };
     if options.json {
         println!("{}", Value::Object(figures));
@@ -142,6 +146,16 @@ fn node() -> Result<Map<String, Value>> {
     bench.arg("tests/browser/bench.mjs").arg("--ext").arg(ext::folder());
     figures.extend(measure("Measure the node in Chromium", &mut bench, RUN)?);
     Ok(figures)
+}
+
+fn manners(rounds: u32) -> Result<Map<String, Value>> {
+    setup::run()?;
+    build::native(BUILD)?;
+    ext::build(BUILD)?;
+    let mut bench = command("node");
+    bench.arg("tests/browser/bench-manners.mjs").arg("--ext").arg(ext::folder());
+    bench.args(["--json", "--rounds", &rounds.to_string()]);
+    measure("Measure the node's manners in Chromium", &mut bench, RUN)
 }
 
 /// Runs a benchmark; its figures are the last line that is a JSON object.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, quiet};
 use crate::ui::{self, Step};
-use crate::{cargo, dashboard, ext, setup};
+use crate::{cargo, dashboard, page, setup};
 
 /// No build takes longer, cold and on one core.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -21,10 +21,10 @@ pub(crate) fn run() -> Result<()> {
 
 /// Everything that the demo needs.
 pub(crate) fn all(limit: Duration) -> Result<()> {
-    // Before the relay, which carries it.
+    // Before the relay, which carries them.
     dashboard::build(limit)?;
+    page::build(limit)?;
     native(limit)?;
-    ext::build(limit)?;
     examples(limit)
 }
 

@@ -79,14 +79,14 @@ export default {
     const { relay, browser } = await t.network({ counted: true });
     await browser.joined();
     const page = await browser.options();
-    await page.locator('#invited').fill('https://relay.example/#/invite/AB12-cd');
+    await page.locator('#invited').fill('https://relay.example/#/invite/AB12-cdef-gh34');
     await page.keyboard.press('Tab');
-    await until('the code is taken', async () => (await browser.view()).account.invitation === 'AB12-cd', WAIT);
+    await until('the code is taken', async () => (await browser.view()).account.invitation === 'ab12cdefgh34', WAIT);
     await until('the relay is told', () => relay.sockets === 2, WAIT);
     await page.locator('#invited').fill('no code!');
     await page.keyboard.press('Tab');
     await until('it is none', async () => (await page.locator('#account_error').textContent()).includes('no invitation'), WAIT);
-    assert.equal((await browser.view()).account.invitation, 'AB12-cd');
+    assert.equal((await browser.view()).account.invitation, 'ab12cdefgh34');
   },
 
   async 'in Firefox, too'(t) {

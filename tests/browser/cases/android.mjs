@@ -33,6 +33,9 @@ const MEMORIES = script(() => {
   }
 });
 
+/** A relay that gives a silent node less time than the work takes. */
+const HASTY = ['--heartbeat', '1s', '--ping', '1s', '--silence', '8s', '--lease-deadline', '8s', '--grace', '1s'];
+
 const android = t => join(t.options.dist, 'android');
 const start = (t, more = {}, flags = []) => t.browser(overlay(t, { of: android(t), ...more }), flags);
 
@@ -57,6 +60,13 @@ export default {
     await run(owner, bert, 'embed', EMBED);
     assert.equal((await owner.job(id)).state, 'running');
     assert.equal(await relay.metric('leases_granted'), 1);
+  },
+
+  async 'its settings say that it doesn\'t hear of the power supply'(t) {
+    const browser = await t.browser(android(t));
+    const options = await browser.options();
+    assert.equal(await options.locator('#mains').isDisabled(), true);
+    assert.match(await options.locator('#mains_hint').textContent(), /^Not available/);
   },
 
   async 'a model that is kept is not fetched again'(t) {
@@ -86,12 +96,12 @@ export default {
   async 'while a real model works it answers at once, and no socket is lost'(t) {
     const file = realModel('smollm2-135m');
     assert.ok(file, 'the models are there: cargo xtask models');
-    const prompt = 'The sea is wide, and the ships that cross it are small. '.repeat(8);
-    const request = { prompt, max_tokens: 24 };
+    const prompt = 'The sea is wide, and the ships that cross it are small. '.repeat(4);
+    const request = { prompt, max_tokens: 100 };
     // First: nothing here goes on meanwhile, the relay's proxy neither.
     const expected = natively(file, 'generate', request);
     const [relay, browser] = await Promise.all([
-      t.relay({ models: [file], believing: true, counted: true }), t.browser(android(t)),
+      t.relay({ models: [file], believing: true, counted: true, args: HASTY }), t.browser(android(t)),
     ]);
     await browser.switchOn(relay.url);
     const owner = relay.owner();
@@ -120,6 +130,9 @@ export default {
     const { id } = await owner.infer(model, 'generate', [{ prompt: 'Once', max_tokens: 600 }], SEED);
     await until('it generates', async () => (await browser.view()).running[0]?.pieces > 3, 60_000);
     assert.equal(await browser.worker.evaluate(() => memories.length), 2, 'the node\'s, and what infers');
+    // Slow, lest it be free because the run is over.
+    const slow = { cpu: 2, gpu: 2 };
+    await browser.change({ idle: slow, in_use: slow });
     await browser.click('#switch');
     await until('the lease is given back', async () => (await relay.network()).tasks_waiting === 1);
     await until('the memory of what infers is free', () => browser.worker.evaluate(() => {
@@ -127,6 +140,8 @@ export default {
       return memories[0].deref() !== undefined && memories[1].deref() === undefined;
     }), 60_000, 200);
     // And it can work again.
+    const whole = { cpu: 100, gpu: 100 };
+    await browser.change({ idle: whole, in_use: whole });
     await browser.click('#switch');
     await until('it generates again', async () => (await browser.view()).running[0]?.pieces > 3, 60_000);
     await owner.cancel(id);

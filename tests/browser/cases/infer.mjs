@@ -44,8 +44,9 @@ export async function everything(t, start) {
   await run(owner, llama, 'generate', { ...GENERATE, temperature: 800 });
   const { models } = await browser.view();
   assert.deepEqual(models.map(model => model.name).sort(), ['tiny bert', 'tiny llama']);
-  await until('the popup offers it', () => browser.page.evaluate(() => !document.querySelector('#empty').disabled));
-  await browser.click('#empty');
+  const options = await browser.options();
+  await until('the settings offer it', () => options.evaluate(() => !document.querySelector('#empty').disabled));
+  await options.click('#empty');
   await until('they are gone', async () => !(await browser.view()).models.length);
   await run(owner, bert, 'embed', EMBED);
   await until('one is kept again', async () => (await browser.view()).models.length === 1);

@@ -91,39 +91,48 @@ const modules = owner => owner.run(countdown(1)).then(({ reason }) => assert.equ
 const models = owner => run(owner, tinyModels().bert, 'embed', EMBED);
 
 const PACKAGES = {
-  chrome: { start: startChromium, work: modules },
-  android: { start: startChromium, work: models },
-  firefox: { start: (t, folder) => startFirefox(t, folder, 'grid@example'), work: models },
-  'firefox-full': { start: (t, folder) => startFirefox(t, folder, 'grid-full@example'), work: modules },
+  Chromium: {
+    chrome: { start: startChromium, work: modules },
+    android: { start: startChromium, work: models },
+  },
+  Firefox: {
+    firefox: { start: (t, folder) => startFirefox(t, folder, 'grid@example'), work: models },
+    'firefox-full': { start: (t, folder) => startFirefox(t, folder, 'grid-full@example'), work: modules },
+  },
 };
 
-const tests = {};
-for (const [name, { start, work }] of Object.entries(PACKAGES)) {
-  tests[`${name}: it stays while it is on, and works afterwards`] = async t => {
-    const { bert } = tinyModels();
-    const relay = await t.relay({ counted: true, models: [bert], believing: true });
-    const seen = await witness(t);
-    const settings = { on: true, relay: relay.url, share: 100, idle_only: false, on_battery: true };
-    start(t, telling(t, name, seen, settings));
-    const online = async () => (await relay.network()).nodes_online;
-    await until('the node joins', async () => await online() === 1, 60_000);
-    const joined = Date.now();
-    await until('an idle one would be dead', () => Date.now() - joined > IDLE_MS, 2 * IDLE_MS, 1_000);
-    assert.equal(await online(), 1);
-    await work(relay.owner());
-    assert.equal(relay.sockets, 1, 'one socket all the time');
-    assert.equal(seen.starts, 1, 'one background all the time');
-  };
+/** On: it lives, with one socket, and works afterwards. */
+async function stays(t, name, { start, work }) {
+  const { bert } = tinyModels();
+  const relay = await t.relay({ counted: true, models: [bert], believing: true });
+  const seen = await witness(t);
+  const settings = { on: true, relay: relay.url, share: 100, idle_only: false, on_battery: true };
+  start(t, telling(t, name, seen, settings));
+  const online = async () => (await relay.network()).nodes_online;
+  await until(`${name} joins`, async () => await online() === 1, 60_000);
+  const joined = Date.now();
+  await until('an idle one would be dead', () => Date.now() - joined > IDLE_MS, 2 * IDLE_MS, 1_000);
+  assert.equal(await online(), 1, `${name} is there`);
+  await work(relay.owner());
+  assert.equal(relay.sockets, 1, `${name}: one socket all the time`);
+  assert.equal(seen.starts, 1, `${name}: one background all the time`);
+}
 
-  tests[`${name}: it ends while it is off`] = async t => {
-    const relay = await t.relay({ counted: true });
-    const seen = await witness(t);
-    start(t, telling(t, name, seen, { on: false, relay: relay.url }));
-    await until('it started', () => seen.starts === 1, 60_000);
-    await until('it ended', () => Date.now() - seen.heard > SILENT_MS, 110_000, 500);
-    assert.equal(seen.starts, 1, 'nothing brought it back');
-    assert.equal(relay.sockets, 0);
-  };
+/** Off: the browser ends it, and nothing brings it back. */
+async function ends(t, name, { start }) {
+  const relay = await t.relay({ counted: true });
+  const seen = await witness(t);
+  start(t, telling(t, name, seen, { on: false, relay: relay.url }));
+  await until(`${name} started`, () => seen.starts === 1, 60_000);
+  await until(`${name} ended`, () => Date.now() - seen.heard > SILENT_MS, 110_000, 500);
+  assert.equal(seen.starts, 1, `${name}: nothing brought it back`);
+  assert.equal(relay.sockets, 0, `${name}: no socket`);
+}
+
+const tests = {};
+for (const [browser, packages] of Object.entries(PACKAGES)) {
+  tests[`${browser}'s packages stay while they are on, work afterwards, and end while they are off`] = t =>
+    Promise.all(Object.entries(packages).flatMap(([name, how]) => [stays(t, name, how), ends(t, name, how)]));
 }
 
 export default tests;

@@ -1,15 +1,19 @@
-// How the relay's pages look and weigh: axe, sizes, first paint, screenshots.
+// How the relay's pages look and weigh: axe, screenshots (docs/screenshots; GRID_SHOTS=1 makes them
+// anew), sizes, first paint.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { altered, choose, flip, goto, pageIn, proof, says, verdict, worked } from '../lib/pages.mjs';
+import { fileURLToPath } from 'node:url';
+import { altered, choose, flip, goto, inBetween, pageIn, proof, says, verdict, worked } from '../lib/pages.mjs';
 import { until } from '../lib/wait.mjs';
+import { operatorKey } from './operate.mjs';
+import { ANSWERS, PLACES } from './people.mjs';
 
 /** What every page but checking needs, compressed; and the checker beside it. */
 const MOST_BYTES = 200_000;
-const CHECKER_BYTES = 160_000;
+const CHECKER_BYTES = 190_000;
 const CHECKER = ['worker.js', 'grid_checker.js', 'grid_checker_bg.wasm'];
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -22,13 +26,135 @@ const compressed = (relay, path) => new Promise((done, fail) => {
   }).on('error', fail);
 });
 
+const DEVICES = {
+  desktop: { width: 1200, height: 800 },
+  phone: { width: 390, height: 844, isMobile: true },
+};
+const SHOTS = fileURLToPath(new URL('../../../docs/screenshots', import.meta.url));
+/** Share of a picture's blocks that may differ: keys, times and figures do. */
+const TOLERATED = 0.08;
+
+/** Share of blocks of 16 by 16 pixels whose colours differ visibly. */
+const difference = (page, ...shots) => page.evaluate(async shots => {
+  const [one, other] = await Promise.all(shots.map(async shot => {
+    const image = await createImageBitmap(await (await fetch(`data:image/webp;base64,${shot}`)).blob());
+    const canvas = new OffscreenCanvas(Math.ceil(image.width / 16), Math.ceil(image.height / 16));
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return context.getImageData(0, 0, canvas.width, canvas.height).data;
+  }));
+  if (one.length !== other.length) return 1;
+  let differ = 0;
+  for (let at = 0; at < one.length; at += 4) {
+    if ([0, 1, 2].some(channel => Math.abs(one[at + channel] - other[at + channel]) > 24)) differ += 1;
+  }
+  return differ / (one.length / 4);
+}, shots.map(shot => Buffer.from(shot).toString('base64')));
+
 const tests = {};
 
-tests['every page is small, and axe finds nothing'] = async t => {
-  const { relay, owner, job } = await worked(t);
-  const file = proof(t, { relay, owner, job });
-  const { nodes: [{ node }] } = await (await fetch(`${relay.url}/v1/points`)).json();
+/** Pages in groups, so that no test takes long: each gives its places, `[fragment, ready]` by name. */
+const GROUPS = {
+  async 'the network'(t) {
+    const { relay } = await worked(t);
+    const { nodes: [{ node }] } = await (await fetch(`${relay.url}/v1/points`)).json();
+    return [relay, {
+      overview: ['', async page => { await says(page, '.stream', 'Live', 30_000); await page.waitForSelector('.network .dot'); }],
+      leaderboard: ['#/leaders', page => page.waitForSelector('tbody tr')],
+      node: [`#/node/${node}`, page => page.waitForSelector('.figures')],
+      missing: ['#/nowhere', page => says(page, 'h1', 'no such page', 30_000)],
+    }];
+  },
+  async 'what is checked'(t) {
+    const network = await worked(t);
+    const file = proof(t, network);
+    const change = content => { content.votes[0].leaf = flip(content.votes[0].leaf); };
+    const check = (name, ok) => ['#/check', async page => {
+      await says(page, '[role=status]', 'Ready', 60_000);
+      await choose(page, name);
+      await verdict(page, ok);
+    }];
+    return [network.relay, {
+      check: check(file, true),
+      refused: check(altered(file, 'altered', change), false),
+      recompute: ['#/audit', async page => {
+        await page.waitForSelector('button.main');
+        await page.click('button.main');
+        await page.waitForSelector('.verdict', { timeout: 60_000 });
+      }],
+    }];
+  },
+  async 'owners and operators'(t) {
+    const { relay, owner, job } = await worked(t);
+    const key = operatorKey(relay);
+    const enter = async (page, selector, text) => {
+      await page.waitForSelector(selector);
+      await page.type(selector, text);
+      await page.click('main form button[type=submit]');
+    };
+    return [relay, {
+      submit: ['#/submit', page => page.waitForSelector('#module')],
+      prompt: ['#/submit', async page => {
+        await page.waitForSelector('input[value=prompt]');
+        await page.click('input[value=prompt] + span');
+        await page.waitForSelector('#prompt');
+      }],
+      jobs: ['#/job', async page => { await enter(page, '#owner', owner.key); await page.waitForSelector('tbody tr'); }],
+      job: [`#/job/${job}`, async page => { await enter(page, '#owner', owner.key); await page.waitForSelector('#results'); }],
+      login: ['#/operate', page => page.waitForSelector('#operator')],
+      operate: ['#/operate', async page => { await enter(page, '#operator', key); await page.waitForSelector('.figures'); }],
+    }];
+  },
+  async people(t) {
+    return [await inBetween(t, await t.relay(), ANSWERS), PLACES];
+  },
+};
+
+for (const [group, prepare] of Object.entries(GROUPS)) {
+  tests[`axe finds nothing, and pages look as they did: ${group}`] = async t => {
+    const [relay, places] = await prepare(t);
+    const page = await pageIn(t, 'chromium');
+    const images = await page.browser().newPage();
+    for (const [name, [fragment, ready]] of Object.entries(places)) {
+      for (const [device, viewport] of Object.entries(DEVICES)) {
+        await page.setViewport(viewport);
+        await page.goto('about:blank');
+        await goto(page, relay, fragment);
+        await ready(page);
+        const shots = {};
+        for (const scheme of ['light', 'dark']) {
+          await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);
+          await page.evaluate(axe);
+          const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+          const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+          assert.deepEqual(found, [], `${name}, ${device}, ${scheme}`);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `${name} is ${wide} px too wide on the ${device}`);
+          await page.evaluate(() => scrollTo(0, 0));
+          const shot = Buffer.from(await page.screenshot({ type: 'webp', quality: 80 }));
+          shots[scheme] = shot;
+          const path = join(SHOTS, `${name}-${device}-${scheme}.webp`);
+          if (process.env.GRID_SHOTS) {
+            mkdirSync(SHOTS, { recursive: true });
+            writeFileSync(path, shot);
+          } else {
+            const differ = await difference(images, shot, readFileSync(path));
+            assert.ok(differ <= TOLERATED, `${path}: ${(differ * 100).toFixed(1)}% differs (GRID_SHOTS=1 makes it anew)`);
+          }
+        }
+        assert.ok(await difference(images, shots.light, shots.dark) > TOLERATED, 'light and dark are told apart');
+      }
+    }
+    assert.deepEqual(page.complaints, []);
+  };
+}
+
+/** On a phone the charts, with what draws them, are below what is seen first. */
+tests['what the first screen of every page needs is small'] = async t => {
+  const { relay } = await worked(t, { tasks: 8, nodes: 2 });
   const page = await pageIn(t, 'chromium');
+  await page.setViewport(DEVICES.phone);
   const sizes = new Map();
   const session = await page.createCDPSession();
   await session.send('Network.enable');
@@ -38,57 +164,23 @@ tests['every page is small, and axe finds nothing'] = async t => {
     const path = new URL(named.get(requestId)).pathname;
     if (!/^\/(v1|log)\//.test(path)) sizes.set(path, Math.max(sizes.get(path) ?? 0, encodedDataLength));
   });
-  const shots = process.env.GRID_SHOTS;
-  const places = {
-    overview: ['', async () => says(page, '.stream', 'Live')],
-    leaderboard: ['#/leaders', async () => page.waitForSelector('tbody tr')],
-    node: [`#/node/${node}`, async () => page.waitForSelector('.figures')],
-    check: ['#/check', async () => { await page.waitForSelector('#file'); await choose(page, file); await verdict(page, true); }],
-    refused: ['#/check', async () => {
-      await page.waitForSelector('#file');
-      await choose(page, altered(file, 'altered', content => { content.votes[0].leaf = flip(content.votes[0].leaf); }));
-      await verdict(page, false);
-    }],
-    recompute: ['#/audit', async () => { await page.waitForSelector('button.main'); await page.click('button.main'); await page.waitForSelector('.verdict'); }],
-    job: [`#/job/${job}`, async () => {
-      await page.waitForSelector('#owner');
-      await page.type('#owner', owner.key);
-      await page.click('button[type=submit]');
-      await page.waitForSelector('#results');
-    }],
-  };
-  const sizesOf = { desktop: { width: 1200, height: 800 }, phone: { width: 390, height: 844, isMobile: true } };
-  for (const [name, [fragment, ready]] of Object.entries(places)) {
-    for (const [device, viewport] of Object.entries(sizesOf)) {
-      await page.setViewport(viewport);
-      await page.goto('about:blank');
-      await goto(page, relay, fragment);
-      await ready();
-      if (name === 'overview') await page.waitForSelector('grid-chart canvas');
-      for (const scheme of ['light', 'dark']) {
-        await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-        assert.deepEqual(found, [], `${name}, ${device}, ${scheme}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `${name} is ${wide} px too wide on the ${device}`);
-        if (shots) {
-          mkdirSync(shots, { recursive: true });
-          await page.screenshot({ path: join(shots, `${name}-${device}-${scheme}.png`), fullPage: true });
-        }
-      }
-    }
+  const sum = () => [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const list = () => [...sizes].map(([path, size]) => `${path} ${size}`).join(', ');
+  await goto(page, relay, '');
+  await says(page, '.stream', 'Live', 30_000);
+  for (const fragment of ['#/leaders', '#/submit', '#/job', '#/operate', '#/campaigns', '#/']) {
+    await goto(page, relay, fragment);
+    await page.waitForSelector('h1');
   }
-  assert.deepEqual(page.complaints, []);
-  const list = [...sizes].map(([path, size]) => `${path} ${size}`).join(', ');
-  const sum = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  assert.ok(sum < MOST_BYTES, `${sum} bytes: ${list}`);
-  assert.ok(sum > 10_000 && sizes.size >= 6, list);
+  await says(page, '.stream', 'Live', 30_000);
+  assert.ok(sum() < MOST_BYTES, `${sum()} bytes: ${list()}`);
+  assert.ok(sum() > 10_000 && sizes.size >= 6, list());
+  if (process.env.GRID_SIZES) console.log(`${sum()} bytes: ${list()}`);
+  await page.$eval('grid-chart', chart => chart.scrollIntoView());
+  await page.waitForSelector('grid-chart canvas', { timeout: 30_000 });
   // What the worker fetches is told to another session.
   const checker = await Promise.all(CHECKER.map(path => compressed(relay, path)));
   assert.ok(checker.reduce((sum, size) => sum + size) < CHECKER_BYTES, `${CHECKER}: ${checker}`);
-  if (process.env.GRID_SIZES) console.log(list);
 };
 
 tests['every place is reached by keyboard'] = async t => {
@@ -97,11 +189,11 @@ tests['every place is reached by keyboard'] = async t => {
   await goto(page, relay, '');
   await says(page, '.stream', 'Live');
   const seen = [];
-  for (let at = 0; at < 7; at += 1) {
+  for (let at = 0; at < 8; at += 1) {
     await page.keyboard.press('Tab');
     seen.push(await page.evaluate(() => document.activeElement.textContent.trim()));
   }
-  assert.deepEqual(seen.slice(0, 6), ['Skip to the page', 'Grid', 'Overview', 'Leaderboard', 'Check a proof', 'Your jobs']);
+  assert.deepEqual(seen, ['Skip to the page', 'Grid', 'Overview', 'Leaderboard', 'Submit', 'Your jobs', 'Check a proof', 'Lend this browser']);
 };
 
 /**

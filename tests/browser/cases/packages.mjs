@@ -95,7 +95,7 @@ export default {
       const say = list => list.map(({ code, file, message }) => `${code} ${file}: ${message}`);
       assert.deepEqual(say([...found.errors, ...found.warnings, ...found.notices]), [], name);
       assert.equal(found.summary.errors + found.summary.warnings + found.summary.notices, 0);
-      assert.equal(found.metadata.name, 'Grid');
+      assert.equal(found.metadata.id, json(readFileSync(join(t.options.dist, name, 'manifest.json'))).browser_specific_settings.gecko.id);
     }
   },
 

@@ -1,9 +1,8 @@
 // What the relay's pages show and check, in Chromium and in Firefox.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import {
-  ENGINES, altered, choose, flip, goto, pageIn, proof, says, text, verdict, worked,
+  ENGINES, altered, choose, flip, goto, inBetween, pageIn, proof, says, text, verdict, worked,
 } from '../lib/pages.mjs';
 
 const STEPS = ['file', 'relay', 'checkpoint', 'inclusion', 'quorum'];
@@ -84,22 +83,14 @@ tests['a relay that credits without a receipt is shown to'] = async t => {
   const { relay } = await worked(t);
   const page = await pageIn(t, 'chromium');
   const liked = '7'.repeat(64);
-  // Not by interception: a worker's requests pass that by.
-  const between = createServer(async (request, answer) => {
-    const real = await fetch(relay.url + request.url);
-    let body = Buffer.from(await real.arrayBuffer());
-    if (request.url === '/v1/points') {
-      const points = JSON.parse(body);
+  const generous = await inBetween(t, relay, {
+    '/v1/points': async (_, answer) => {
+      const points = await (await fetch(`${relay.url}/v1/points`)).json();
       points.nodes.push({ node: liked, fuel: 5_000_000_000, tasks: 3 });
-      body = Buffer.from(JSON.stringify(points));
-    }
-    const headers = Object.fromEntries([...real.headers].filter(([name]) => (
-      !['content-encoding', 'content-length', 'transfer-encoding'].includes(name))));
-    answer.writeHead(real.status, headers).end(body);
+      answer.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(points));
+    },
   });
-  await new Promise(done => between.listen(0, '127.0.0.1', done));
-  t.after(() => between.close());
-  await page.goto(`http://127.0.0.1:${between.address().port}/#/audit`);
+  await goto(page, generous, '#/audit');
   await page.waitForSelector('button.main');
   await page.click('button.main');
   await page.waitForSelector('.verdict[data-ok="false"]', { timeout: 60_000 });

@@ -1,9 +1,16 @@
 // A node in a tab of the relay's page, in Chromium and in Firefox.
 import assert from 'node:assert/strict';
-import { fresh, page, ready, switchOn, tab, view } from '../lib/lend.mjs';
-import { fnv, fnvOf } from '../lib/modules.mjs';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { change, EAGER, fresh, ready, switchOn, tab, view } from '../lib/lend.mjs';
+import { endless, fnv, fnvOf } from '../lib/modules.mjs';
 import { ENGINES } from '../lib/pages.mjs';
+import { natively, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+const online = async relay => (await relay.network()).nodes_online;
 
 const tests = {};
 for (const engine of ENGINES) {
@@ -19,11 +26,103 @@ for (const engine of ENGINES) {
     const owner = relay.owner();
     const result = await owner.run(fnv(), { stdin: Buffer.from('a tab') });
     assert.deepEqual(result.files.stdout, fnvOf(Buffer.from('a tab')));
-    await until('it counts', async () => (await view(made)).tasks === 1);
+    await until('it counts', async () => (await view(made)).tasks === 1, 30_000);
+    // Fetched modules run where there is no origin.
+    const sandbox = made.frames().find(frame => frame.url().endsWith('/node/sandbox.html'));
+    assert.equal(await sandbox.evaluate(() => origin), 'null');
     await made.click('#switch');
-    await until('the relay has no node', async () => (await relay.network()).nodes_online === 0);
-    assert.equal((await view(made)).state, 'off');
+    await until('the relay has no node', async () => await online(relay) === 0, 30_000);
+    await until('it is off', async () => (await view(made)).state === 'off');
     assert.deepEqual(made.complaints, []);
+  };
+
+  tests[`models run in a tab, bit for bit as natively (${engine})`] = async t => {
+    const { bert } = tinyModels();
+    const relay = await t.relay({ models: [bert], believing: true });
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay);
+    await ready(made);
+    await switchOn(made);
+    const request = { texts: ['a text of letters', 'another one'] };
+    const expected = natively(bert, 'embed', request);
+    const owner = relay.owner();
+    const { id } = await owner.infer(expected.model, 'embed', [request], { seed: '07'.repeat(32) });
+    const [{ reason, output, check, fuel }] = await owner.results(id, 120_000);
+    assert.deepEqual({ reason, output, check, fuel }, {
+      reason: 'exit', output: expected.output, check: expected.check, fuel: expected.fuel,
+    });
+  };
+
+  tests[`one tab at a time, which another one can take over (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, engine);
+    const first = await tab(browser, relay);
+    await ready(first);
+    await switchOn(first);
+    const key = (await view(first)).node;
+    const second = await tab(browser, relay);
+    await until('it says what runs elsewhere', () => second.$eval('#there', element => element.textContent), 30_000);
+    assert.equal(await second.$eval('#elsewhere', element => element.hidden), false);
+    assert.equal(await second.$eval('#own', element => element.hidden), true);
+    await second.bringToFront();
+    await second.click('#take');
+    await ready(second);
+    await until('it works here', async () => (await view(second)).why === 'no_work', 40_000);
+    assert.equal((await view(second)).node, key);
+    await until('the first one says so', () => first.$eval('#elsewhere', element => !element.hidden), 30_000);
+    assert.equal(await online(relay), 1);
+    // Closed, it goes on in the one that is left.
+    await second.close();
+    await first.bringToFront();
+    await ready(first);
+    await until('it works there', async () => (await view(first)).why === 'no_work', 40_000);
+  };
+
+  tests[`a tab without storage works, and says so (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, engine);
+    const made = await browser.newPage();
+    await made.evaluateOnNewDocument(() => {
+      for (const name of ['localStorage', 'sessionStorage']) {
+        Object.defineProperty(window, name, { get: () => { throw new DOMException('no', 'SecurityError'); } });
+      }
+    });
+    await made.goto(`${relay.url}/node/`);
+    await ready(made);
+    assert.equal(await made.$eval('#memory', element => element.checkVisibility()), true);
+    await switchOn(made);
+    const owner = relay.owner();
+    assert.equal((await owner.run(fnv(), {})).reason, 'exit');
+  };
+
+  tests[`a module that never ends is ended with the switch (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay);
+    await ready(made);
+    await switchOn(made);
+    const owner = relay.owner();
+    await owner.submit(endless(), [{}], { fuel: 2 ** 49 });
+    await until('it runs', async () => (await view(made)).state === 'working', 40_000);
+    assert.equal(await made.evaluate(() => 1 + 1), 2);
+    await made.click('#switch');
+    await until('it is off', async () => (await view(made)).state === 'off', 30_000);
+    await until('the sandbox is gone', () => made.evaluate(() => !document.querySelector('iframe')), 30_000);
+    await change(made, EAGER);
+  };
+
+  tests[`the tab is readable for everyone (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay);
+    await ready(made);
+    await made.evaluate(readFileSync(AXE, 'utf8'));
+    const themes = engine === 'chromium' ? ['light', 'dark'] : ['light'];
+    for (const theme of themes) {
+      if (themes.length > 1) await made.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
+      const { violations } = await made.evaluate(() => axe.run(document, { iframes: false }));
+      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), [], theme);
+    }
   };
 }
 export default tests;

@@ -1,6 +1,8 @@
 // The widget on other sites' pages, in Chromium and in Firefox.
 import assert from 'node:assert/strict';
-import { fresh, hosted, lend, state, tap, visit } from '../lib/lend.mjs';
+import {
+  clickWidget, frame, fresh, hosted, lend, question, state, tap, visit,
+} from '../lib/lend.mjs';
 import { fnv, fnvOf } from '../lib/modules.mjs';
 import { ENGINES } from '../lib/pages.mjs';
 import { until } from '../lib/wait.mjs';
@@ -27,6 +29,140 @@ for (const engine of ENGINES) {
     assert.deepEqual(seen.slice(0, 2), ['connecting', 'asking']);
     assert.equal(seen.at(-1), 'off');
     assert.deepEqual(made.complaints, []);
+  };
+
+  tests[`no script of the host starts it, and none clicks it (${engine})`] = async t => {
+    const { relay, key, here } = await hosted(t, { counted: true });
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    // Clicks that nobody made, on the element and where it stands.
+    await made.$eval('grid-node', element => {
+      element.click();
+      element.focus();
+      const { x, y } = element.getBoundingClientRect();
+      for (const kind of ['pointerdown', 'mousedown', 'mouseup', 'click']) {
+        const at = { bubbles: true, composed: true, clientX: x + 9, clientY: y + 9 };
+        element.dispatchEvent(new MouseEvent(kind, at));
+        document.elementFromPoint(x + 9, y + 9).dispatchEvent(new MouseEvent(kind, at));
+      }
+      element.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+      if (element.shadowRoot) throw new Error('the shadow root is open');
+    });
+    assert.deepEqual(made.asked, ['/embed.js']);
+    // The frame itself, opened and talked to by the host.
+    await made.evaluate(async (relay, key) => {
+      const frame = document.createElement('iframe');
+      frame.src = `${relay}/embed/${key}`;
+      frame.id = 'theirs';
+      frame.width = 400;
+      frame.height = 500;
+      await new Promise(loaded => {
+        frame.onload = loaded;
+        document.body.prepend(frame);
+      });
+      for (const grid of ['hello', 'agree', 'start', 'run', 'on', 'settings']) {
+        const message = { grid, resume: true, on: true, kind: 'settings', settings: { on: true } };
+        frame.contentWindow.postMessage(message, '*');
+      }
+    }, relay.url, key);
+    const theirs = await frame(made, 'main');
+    await until('it has heard', () => theirs.evaluate(() => document.documentElement.lang === 'en'));
+    // A click that a script of the frame's own document makes is none, either.
+    await theirs.evaluate(() => {
+      document.querySelector('#agree').disabled = false;
+      document.querySelector('#agree').click();
+    });
+    assert.equal(await theirs.evaluate(() => Object.keys(localStorage).some(key => key.includes('agreed'))), false);
+    assert.equal(relay.sockets, 0);
+  };
+
+  tests[`hidden, it can't be agreed to, and it pauses (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    const asks = await question(made);
+    const disabled = () => asks.$eval('#agree', button => button.disabled);
+    const hide = css => made.$eval('grid-node', (element, css) => (element.style.cssText = css), css);
+    await hide('display: none');
+    await until('it can not be agreed to', disabled);
+    await hide('');
+    await until('it can', async () => !await disabled(), 30_000);
+    if (engine === 'chromium') {
+      // Something invisible above it takes no click and lets none through to it.
+      await made.evaluate(() => {
+        const cover = document.createElement('div');
+        cover.id = 'cover';
+        cover.popover = 'manual';
+        cover.style.cssText = 'position: fixed; inset: 0; width: auto; height: auto; opacity: 0.01; pointer-events: none';
+        document.body.append(cover);
+        cover.showPopover();
+      });
+      await until('it can not be agreed to', disabled);
+      assert.match(await asks.$eval('#guard', element => element.textContent), /covers/);
+      await made.evaluate(() => document.querySelector('#cover').remove());
+      await until('it can', async () => !await disabled(), 30_000);
+    }
+    await tap(made, asks, '#agree');
+    await state(made, 'waiting');
+    await hide('display: none');
+    await state(made, 'paused');
+    assert.match(await made.$eval('grid-node', element => element.why), /hides this/);
+    await until('the relay has none', async () => (await relay.network()).nodes_online === 0, 60_000);
+    await hide('');
+    await state(made, 'waiting');
+  };
+
+  tests[`an agreement ends after a day, and with the clock (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    const runs = await lend(made);
+    const later = hours => runs.evaluate(hours => {
+      const now = Date.now;
+      Date.now = () => now() + hours * 3_600_000;
+    }, hours);
+    await later(23.9);
+    await until('it goes on', async () => (await relay.network()).nodes_online === 1);
+    assert.equal(await made.evaluate(() => gridNode.state), 'waiting');
+    await later(0.2);
+    await state(made, 'asking');
+    await until('the relay has none', async () => (await relay.network()).nodes_online === 0);
+    const again = await frame(made, '#again');
+    await until('it can be agreed to', () => again.$eval('#agree', button => !button.disabled), 30_000);
+    await tap(made, again, '#agree');
+    await state(made, 'waiting');
+    // Back by a year: what was agreed to was at another time.
+    await later(-24 * 365);
+    await state(made, 'asking');
+  };
+
+  tests[`one in each browser: another tab of the site waits its turn (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const first = await visit(browser, `${here}/plain/`, relay);
+    await lend(first);
+    const second = await visit(browser, `${here}/strict/`, relay);
+    await second.bringToFront();
+    await clickWidget(second);
+    await until('it says so', async () => /another tab/.test(
+      await second.$eval('grid-node', element => element.why)), 30_000);
+    assert.equal((await relay.network()).nodes_online <= 1, true);
+    await first.close();
+    await state(second, 'waiting');
+  };
+
+  tests[`away from the relay and back (${engine})`] = async t => {
+    const { relay, owner, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    await lend(made);
+    relay.process.kill('SIGTERM');
+    await relay.ended;
+    await state(made, 'connecting');
+    await relay.serve(relay.address);
+    await state(made, 'waiting');
+    const result = await owner.run(fnv(), { stdin: Buffer.from('again') });
+    assert.deepEqual(result.files.stdout, fnvOf(Buffer.from('again')));
   };
 }
 export default tests;

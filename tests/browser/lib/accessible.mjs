@@ -31,7 +31,9 @@ export async function accessible(page, name) {
     if (process.env.GRID_SHOTS) {
       mkdirSync(process.env.GRID_SHOTS, { recursive: true });
       const path = join(process.env.GRID_SHOTS, `${name}-${scheme}.png`);
-      await page.screenshot({ path, fullPage: true });
+      // A popup is as high as what it shows.
+      if (name.includes('popup')) await (await page.$('body')).screenshot({ path });
+      else await page.screenshot({ path, fullPage: true });
     }
   }
 }

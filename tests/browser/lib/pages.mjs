@@ -2,6 +2,7 @@
 // both through puppeteer, so that one test is for both.
 import puppeteer from 'puppeteer-core';
 import { execFileSync, spawn } from 'node:child_process';
+import { createServer } from 'node:http';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -34,14 +35,19 @@ export const text = (page, selector) => page.$eval(selector, element => element.
 export const says = (page, selector, part, ms) => until(
   `${selector} says ${part}`, async () => (await text(page, selector)).includes(part), ms);
 
+/** Simulated nodes that work for the relay. */
+export async function swarm(t, relay, nodes = 4) {
+  const process = spawn(join(dirname(t.options.relayBin), 'grid-swarm'), [
+    '--relay', relay.url, '--nodes', String(nodes), '--seconds', '600',
+  ], { stdio: 'ignore' });
+  t.after(() => new Promise(done => { process.once('exit', done); process.kill(); }));
+}
+
 /** A relay with work done by simulated nodes: `{relay, owner, job}`. */
 export async function worked(t, { tasks = 24, nodes = 4 } = {}) {
   const relay = await t.relay();
   const owner = relay.owner();
-  const swarm = spawn(join(dirname(t.options.relayBin), 'grid-swarm'), [
-    '--relay', relay.url, '--nodes', String(nodes), '--seconds', '600',
-  ], { stdio: 'ignore' });
-  t.after(() => new Promise(done => { swarm.once('exit', done); swarm.kill(); }));
+  await swarm(t, relay, nodes);
   const inputs = Array.from({ length: tasks }, (_, at) => ({ stdin: Buffer.from(`input ${at}`) }));
   const { id } = await owner.submit(fnv(400), inputs, { name: 'words' });
   await until('the job is done', async () => (await owner.job(id)).state === 'done', 60_000);
@@ -77,3 +83,32 @@ export function altered(file, name, change) {
 }
 
 export const flip = hex => (hex[0] === '0' ? '1' : '0') + hex.slice(1);
+
+/**
+ * The relay with some answers of ours, by path: what is sent as JSON, or a function of request,
+ * answer and body that answers. Not by interception: a worker's requests pass that by.
+ */
+export async function inBetween(t, relay, answers) {
+  const between = createServer(async (request, answer) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const own = answers[request.url];
+    if (typeof own === 'function') return own(request, answer, Buffer.concat(chunks));
+    if (own) return answer.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(own));
+    const { authorization } = request.headers;
+    const real = await fetch(relay.url + request.url, { headers: authorization ? { authorization } : {} });
+    const headers = Object.fromEntries([...real.headers].filter(([name]) => (
+      !['content-encoding', 'content-length', 'transfer-encoding'].includes(name))));
+    answer.writeHead(real.status, headers);
+    if (real.headers.get('content-type') === 'text/event-stream') {
+      // It never ends by itself.
+      answer.on('close', () => real.body.cancel().catch(() => {}));
+      for await (const piece of real.body) answer.write(piece);
+      return answer.end();
+    }
+    return answer.end(Buffer.from(await real.arrayBuffer()));
+  });
+  await new Promise(done => between.listen(0, '127.0.0.1', done));
+  t.after(() => { between.close(); between.closeAllConnections(); });
+  return { ...relay, url: `http://127.0.0.1:${between.address().port}` };
+}

@@ -20,11 +20,12 @@ hold = 0
 export class Relay {
   /**
    * `counted`: behind a proxy that counts node sockets. `models`: model files to install.
-   * `believing`: every node is believed, nothing is checked.
+   * `believing`: every node is believed, nothing is checked. `args`: more for `serve`.
    */
-  static async start(binary, { counted = false, models = [], believing = false } = {}) {
+  static async start(binary, { counted = false, models = [], believing = false, args = [] } = {}) {
     const relay = new Relay();
     relay.binary = binary;
+    relay.args = args;
     relay.data = mkdtempSync(join(tmpdir(), 'grid-relay-'));
     if (believing) writeFileSync(join(relay.data, 'grid-relay.toml'), BELIEVING);
     for (const file of models) {
@@ -41,7 +42,7 @@ export class Relay {
   }
 
   async serve(listen) {
-    const args = ['serve', '--listen', listen, '--data-dir', this.data];
+    const args = ['serve', '--listen', listen, '--data-dir', this.data, ...this.args];
     if (this.proxy) args.push('--origin', this.proxy.url);
     this.process = spawn(this.binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = [];
@@ -65,6 +66,14 @@ export class Relay {
   async crash() {
     this.process.kill('SIGKILL');
     await this.ended;
+    await this.serve(this.address);
+  }
+
+  /** Ends it as an operator does, and starts another program at the same address and data. */
+  async upgrade(binary) {
+    this.process.kill('SIGTERM');
+    await this.ended;
+    this.binary = binary;
     await this.serve(this.address);
   }
 

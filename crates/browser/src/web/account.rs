@@ -2,17 +2,23 @@
 //! that is there, signs that this node is its own, and is forgotten. The phrase
 //! is kept only where this browser made it, until its owner has written it down.
 
+use super::http::{read, request};
 use super::storage;
 use grid_account::{Phrase, PhraseError};
 use grid_node::Membership;
-use grid_protocol::{BrowserId, Delegation, PublicKey, Signature};
+use grid_protocol::{
+    AccountRequest, BrowserId, Delegation, InvitationCode, PublicKey, Signature, SigningKey,
+};
+use js_sys::{JSON, Reflect};
 use serde::{Deserialize, Serialize};
 
 /// Keys in storage.
 const ACCOUNT: &str = "account";
 const BROWSER: &str = "browser";
-/// Longest code of an invitation.
-const LONGEST_CODE: usize = 100;
+/// Where invitations are made, what is asked for, and the longest answer, in bytes.
+const INVITATIONS: &str = "/v1/invitations";
+const FRIEND: &[u8] = br#"{"kind":"friend"}"#;
+const LONGEST_ANSWER: u64 = 10_000;
 
 /// What storage holds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -26,6 +32,8 @@ pub(super) struct Account {
     phrase: Option<String>,
     /// The code of the invitation by which the node came.
     invitation: Option<String>,
+    /// The account's own invitation, as a link to give away.
+    link: Option<String>,
     /// The browser: a number at random, kept beside, because a page may share
     /// it with others.
     #[serde(skip)]
@@ -39,6 +47,7 @@ pub(super) struct Shown<'a> {
     /// The words can still be shown.
     phrase: bool,
     invitation: Option<&'a str>,
+    link: Option<&'a str>,
     browser: Option<BrowserId>,
 }
 
@@ -63,7 +72,8 @@ impl Account {
 
     pub(super) fn shown(&self) -> Shown<'_> {
         let (key, phrase) = (self.key, self.phrase.is_some());
-        Shown { key, phrase, invitation: self.invitation.as_deref(), browser: self.browser }
+        let (invitation, link) = (self.invitation.as_deref(), self.link.as_deref());
+        Shown { key, phrase, invitation, link, browser: self.browser }
     }
 
     /// A new account, and its words.
@@ -85,7 +95,7 @@ impl Account {
     fn join(&mut self, phrase: &Phrase, node: &PublicKey) {
         let delegation = Delegation::sign(&phrase.key(), node);
         (self.key, self.signature) = (Some(delegation.account), Some(delegation.signature));
-        self.phrase = None;
+        (self.phrase, self.link) = (None, None);
     }
 
     /// The words, while they are kept.
@@ -100,21 +110,60 @@ impl Account {
 
     /// The node belongs to nobody any more.
     pub(super) fn leave(&mut self) {
-        (self.key, self.signature, self.phrase) = (None, None, None);
+        (self.key, self.signature, self.phrase, self.link) = (None, None, None, None);
     }
 
     /// The node came by this invitation: a code, or a link that ends with one;
     /// by none, where the text is empty. False: it is neither.
     pub(super) fn invited(&mut self, text: &str) -> bool {
-        let code = text.trim().trim_end_matches('/');
-        let code = code.rsplit('/').next().unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if code.len() > LONGEST_CODE || !code.chars().all(plain) {
+        let code = text.trim().trim_end_matches('/').rsplit(['/', '=']).next().unwrap_or_default();
+        let parsed = code.parse::<InvitationCode>();
+        if !code.is_empty() && parsed.is_err() {
             return false;
         }
-        self.invitation = (!code.is_empty()).then(|| code.to_owned());
+        self.invitation = parsed.ok().map(|code| code.to_string());
         true
     }
+
+    /// The account's key: of these words, or of those that are kept. An error is
+    /// a code.
+    pub(super) fn signer(&self, words: Option<&str>) -> Result<SigningKey, String> {
+        let words = words.or(self.phrase.as_deref()).ok_or("no_phrase")?;
+        let phrase = Phrase::parse(words).map_err(|error| told(&error))?;
+        let key = phrase.key();
+        (Some(key.public()) == self.key).then_some(key).ok_or_else(|| "other_account".into())
+    }
+
+    /// There is an invitation to give away.
+    pub(super) fn invites(&mut self, link: String) {
+        self.link = Some(link);
+    }
+}
+
+/// A refusal, as pages read it: its code, then words.
+pub(super) fn told(error: &PhraseError) -> String {
+    format!("{}: {error}", error.code())
+}
+
+/// Has the relay make an invitation of this account's, and gives its link.
+pub(super) async fn invitation(
+    account: &SigningKey,
+    relay: &PublicKey,
+    origin: &str,
+    time_ms: u64,
+) -> Result<String, String> {
+    let (method, target, body) = ("POST", INVITATIONS, FRIEND);
+    let signed = AccountRequest { relay, origin, method, target, time_ms, body };
+    let authorization = signed.authorization(account);
+    let url = format!("{origin}{target}");
+    let answer = request(method, &url, &authorization, Some(body)).await?;
+    let answer = read(&answer, LONGEST_ANSWER).await?;
+    let parsed = JSON::parse(&String::from_utf8_lossy(&answer)).ok();
+    let code = parsed.and_then(|made| Reflect::get(&made, &"code".into()).ok()?.as_string());
+    // The link goes to people: nothing but a code of the relay's gets into it.
+    let code = code.and_then(|code| code.parse::<InvitationCode>().ok());
+    let code = code.ok_or("the relay answered something else")?;
+    Ok(format!("{origin}/#/invite/{code}"))
 }
 
 /// The browser's id: made at the first start.

@@ -1,12 +1,12 @@
 //! Blobs: fetched and uploaded under a lease, modules kept in the browser's
 //! cache by digest.
 
-use super::words;
+use super::http::{read, request};
 use grid_protocol::{Digest, LeaseId, LeaseToken};
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Cache, CacheStorage, ReadableStreamDefaultReader, RequestInit, Response};
+use web_sys::{Cache, CacheStorage, Response};
 
 /// Name of the cache, and the address under which it keeps a digest. Nothing
 /// is ever asked of that address.
@@ -14,18 +14,11 @@ const CACHE: &str = "modules";
 const CACHE_ORIGIN: &str = "https://modules.invalid/";
 /// Modules kept; the oldest goes first.
 const CACHE_MODULES: u32 = 32;
-/// A transfer that takes longer is given up, in milliseconds.
-const TIMEOUT_MS: u32 = 120_000;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = fetch)]
-    fn fetch(url: &str, init: &RequestInit) -> Promise;
     #[wasm_bindgen(thread_local_v2, js_name = caches)]
     static CACHES: CacheStorage;
-    /// Not in web-sys without its unstable part.
-    #[wasm_bindgen(js_namespace = AbortSignal, js_name = timeout)]
-    fn abort_after(ms: u32) -> web_sys::AbortSignal;
 }
 
 /// Where a blob is, and what opens it.
@@ -38,24 +31,9 @@ pub(crate) struct BlobAddress {
 
 impl BlobAddress {
     async fn request(&self, method: &str, body: Option<&[u8]>) -> Result<Response, String> {
-        let headers = js_sys::Object::new();
         let authorization = format!("Lease {}:{}", self.lease, self.token);
-        let _ = Reflect::set(&headers, &"Authorization".into(), &authorization.into());
-        let init = RequestInit::new();
-        init.set_method(method);
-        init.set_headers(&headers);
-        init.set_signal(Some(&abort_after(TIMEOUT_MS)));
-        if let Some(body) = body {
-            init.set_body(&Uint8Array::from(body));
-        }
         let origin = self.origin.trim_end_matches('/');
-        let answer = fetch(&format!("{origin}/v1/blobs/{}", self.digest), &init);
-        let answer = JsFuture::from(answer).await.map_err(|error| words(&error))?;
-        let answer: Response = answer.unchecked_into();
-        match answer.ok() {
-            true => Ok(answer),
-            false => Err(format!("the relay answered {}", answer.status())),
-        }
+        request(method, &format!("{origin}/v1/blobs/{}", self.digest), &authorization, body).await
     }
 
     /// Downloads at most `max_bytes`.
@@ -103,26 +81,4 @@ async fn keep(cache: &Cache, key: &str, bytes: &[u8]) -> Result<(), JsValue> {
         JsFuture::from(cache.delete_with_request(&keys.get(oldest).unchecked_into())).await?;
     }
     Ok(())
-}
-
-/// Reads a body in pieces, so that a relay can't make it larger than asked for.
-async fn read(response: &Response, max_bytes: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let Some(stream) = response.body() else { return Ok(bytes) };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    loop {
-        let piece = JsFuture::from(reader.read()).await.map_err(|error| words(&error))?;
-        let get = |key: &str| Reflect::get(&piece, &key.into()).unwrap_or_default();
-        if get("done").is_truthy() {
-            return Ok(bytes);
-        }
-        let chunk: Uint8Array = get("value").unchecked_into();
-        if bytes.len() as u64 + u64::from(chunk.length()) > max_bytes {
-            let _ = JsFuture::from(reader.cancel()).await;
-            return Err(format!("the blob has more than {max_bytes} bytes"));
-        }
-        let at = bytes.len();
-        bytes.resize(at + chunk.length() as usize, 0);
-        chunk.copy_to(&mut bytes[at..]);
-    }
 }

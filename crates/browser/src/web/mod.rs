@@ -8,6 +8,7 @@ mod acks;
 mod blobs;
 mod executor;
 mod guest;
+mod http;
 mod node;
 mod office;
 mod requests;

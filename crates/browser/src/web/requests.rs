@@ -1,6 +1,7 @@
 //! What pages ask of the node: messages with a `kind`, answered with plain
 //! objects. extension/README.md lists them.
 
+use super::account;
 use super::acks;
 use super::node::{Driver, NodeHandle, now, zone};
 use super::storage::to_js;
@@ -51,9 +52,7 @@ impl NodeHandle {
             "account_enter" => {
                 let words: String = field(&message, "phrase")?;
                 let entered = driver.belong(|account, node| {
-                    account
-                        .enter(&words, node)
-                        .map_err(|error| format!("{}: {error}", error.code()))
+                    account.enter(&words, node).map_err(|error| account::told(&error))
                 });
                 entered.await?;
             }
@@ -63,6 +62,10 @@ impl NodeHandle {
             }
             "account_written" => {
                 driver.belong(|account, _| account.forget_words()).await;
+            }
+            "invite" => {
+                let words: Option<String> = field(&message, "phrase")?;
+                driver.invite(words.as_deref()).await?;
             }
             "account_leave" => driver.belong(|account, _| account.leave()).await,
             "invited" => {
@@ -96,6 +99,15 @@ impl Driver {
             }
             sleep(LOOK_MS).await;
         }
+    }
+
+    /// Makes an invitation to give away, at the relay that the node is joined to.
+    async fn invite(self: &Rc<Self>, words: Option<&str>) -> Result<(), String> {
+        let key = self.account.borrow().signer(words)?;
+        let relay = self.node.borrow().relay().ok_or("not_joined")?;
+        let link = account::invitation(&key, &relay, &self.origin(), now()).await?;
+        self.belong(|account, _| account.invites(link)).await;
+        Ok(())
     }
 
     /// What pages are shown.

@@ -97,7 +97,11 @@ fn section(route: Route) -> Route {
     match route {
         Route::Check(_) => Route::Check(None),
         Route::Job(_) => Route::Job(None),
-        Route::Audit | Route::Node(_) => Route::Leaders,
+        Route::Audit
+        | Route::Node(_)
+        | Route::Account(_)
+        | Route::Team(_)
+        | Route::Campaigns(_) => Route::Leaders,
         other => other,
     }
 }
@@ -110,6 +114,11 @@ fn page(route: Route) -> AnyView {
         Route::Audit => pages::audit(),
         Route::Node(key) => pages::node(&key),
         Route::Job(id) => pages::job(id),
+        Route::Account(key) => pages::account(&key.to_string()),
+        Route::Team(id) => pages::team(&id.to_string()),
+        Route::Campaigns(None) => pages::campaigns(),
+        Route::Campaigns(Some(id)) => pages::campaign(&id.to_string()),
+        Route::Invite(code) => pages::invitation(&code.to_string()),
         Route::Submit => pages::submit(),
         Route::Operate => pages::operate(),
         Route::Unknown => view! {

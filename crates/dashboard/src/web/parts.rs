@@ -24,6 +24,8 @@ pub(super) enum Cell {
     Time(u64, bool),
     /// A way to another page: where, words, and what a screen reader says.
     Link(Route, String, String),
+    /// The same by its address: pages that are named by what the log names.
+    Way(String, String, String),
     /// A bar of this many percent, beside the figure that says so too.
     Bar(u64),
     /// Something to do: words, what a screen reader says, and how.
@@ -75,8 +77,9 @@ impl Cell {
             Self::Key(key) => node(key),
             Self::Keys(keys) => keys.into_iter().map(node).collect::<Vec<_>>().into_any(),
             Self::Time(ms, day) => time(ms, day).into_any(),
-            Self::Link(route, text, label) => {
-                view! { <a href=route.to_string() aria-label=label>{text}</a> }.into_any()
+            Self::Link(route, text, label) => Self::Way(route.to_string(), text, label).show(),
+            Self::Way(href, text, label) => {
+                view! { <a href=href aria-label=label>{text}</a> }.into_any()
             }
             Self::Bar(percent) => view! {
                 <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
@@ -199,6 +202,11 @@ pub(super) fn choice(
     let options = Vec::from(options);
     view! { <fieldset class="choice"><legend class="unseen">{legend}</legend>{options}</fieldset> }
         .into_any()
+}
+
+/// Whole percents, at most 100.
+pub(super) fn percents(part: u64, whole: u64) -> u64 {
+    (u128::from(part) * 100 / u128::from(whole.max(1))).min(100) as u64
 }
 
 /// Words, if there are any.

@@ -1,6 +1,6 @@
 //! Texts to unit vectors.
 
-use super::{Answer, CHUNK, Halt, Pace, Task, pause, request};
+use super::{Answer, Halt, Pace, Task, pause, request};
 use crate::model::bert::Bert;
 use crate::tokenizer::{Specials, Tokenizer};
 use base64::Engine as _;
@@ -43,7 +43,7 @@ pub(super) async fn run<B: Backend>(
     let mut vectors = Vec::with_capacity(texts.len());
     let mut rest = tokens.as_slice();
     while !rest.is_empty() {
-        let (batch, after) = rest.split_at(batch(rest));
+        let (batch, after) = rest.split_at(batch(rest, pace.chunk()));
         let batch: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
         let mut pass = model.start(device, &batch);
         while model.advance(device, &mut pass) {
@@ -65,11 +65,11 @@ pub(super) async fn run<B: Backend>(
 }
 
 /// How many texts go through the layers together: at least one, and then no more than a chunk.
-fn batch(texts: &[Vec<u32>]) -> usize {
+fn batch(texts: &[Vec<u32>], chunk: usize) -> usize {
     let mut tokens = 0;
     let fit = texts.iter().take_while(|text| {
         tokens += text.len();
-        tokens <= CHUNK
+        tokens <= chunk
     });
     fit.count().max(1)
 }

@@ -8,7 +8,7 @@
 //! et al., arXiv 2211.17192, section 2; with exact arithmetic nothing of the
 //! rejection sampling is needed.)
 
-use super::{Answer, CHUNK, Halt, Pace, Task, pause, request};
+use super::{Answer, Halt, Pace, Task, pause, request};
 use crate::model::llama::Llama;
 use crate::tokenizer::{Message, Specials, Stream, Tokenizer};
 use grid_protocol::Digest;
@@ -48,7 +48,7 @@ pub(super) async fn run<B: Backend>(
     };
     let mut session = model.session(device);
     while generation.finish.is_none() {
-        let ids = generation.next(session.len());
+        let ids = generation.next(session.len(), pace.chunk());
         let first = session.len();
         let mut pass = model.start(device, &session, &ids);
         while model.advance(device, &mut session, &mut pass) {
@@ -171,7 +171,7 @@ struct Generation<'a> {
 impl Generation<'_> {
     /// What goes through the layers next, when `seen` tokens have: at most a chunk of known tokens
     /// and of guessed ones.
-    fn next(&self, seen: usize) -> Vec<u32> {
+    fn next(&self, seen: usize, chunk: usize) -> Vec<u32> {
         let known = &self.tokens[seen..];
         let chosen = self.tokens.len() - self.prompt;
         // The last token is never seen: nothing is chosen after it.
@@ -179,7 +179,7 @@ impl Generation<'_> {
             .draft
             .get(chosen..self.draft.len().min(self.most.saturating_sub(1)))
             .unwrap_or_default();
-        known.iter().chain(guesses).copied().take(CHUNK).collect()
+        known.iter().chain(guesses).copied().take(chunk).collect()
     }
 
     /// Takes a token; returns the text that is certain to stay.

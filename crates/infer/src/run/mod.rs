@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use thiserror::Error;
 
 /// Most tokens that go through the layers at once: a layer of them is a slice.
-const CHUNK: usize = 64;
+pub const CHUNK: usize = 64;
 
 /// A model on a device, ready for tasks.
 pub struct Runner<B: Backend> {
@@ -75,6 +75,11 @@ pub trait Pace {
     /// Called after every layer of some tokens: waits as long as it likes, and
     /// breaks when the run should be given up.
     fn step(&mut self) -> impl Future<Output = ControlFlow<()>>;
+    /// Most tokens of a slice, 1 to [`CHUNK`]: fewer make it shorter and the
+    /// run longer, and change nothing of its outcome.
+    fn chunk(&self) -> usize {
+        CHUNK
+    }
     /// More text of a generation, provisional until the task is settled.
     fn text(&mut self, more: &str);
 }

@@ -160,9 +160,14 @@ struct Listen {
     text: String,
     steps: usize,
     stop_at: Option<usize>,
+    chunk: Option<usize>,
 }
 
 impl Pace for Listen {
+    fn chunk(&self) -> usize {
+        self.chunk.unwrap_or(CHUNK)
+    }
+
     async fn step(&mut self) -> ControlFlow<()> {
         self.steps += 1;
         if self.stop_at == Some(self.steps) {
@@ -248,6 +253,20 @@ proptest! {
         prop_assert_eq!(embed(Cpu::simd()), embed(Cpu::reference()));
     }
 
+    #[test]
+    fn shorter_slices_change_nothing(request in request(), texts in prop::collection::vec("[a-z ]{1,60}", 1..6), chunk in 1..CHUNK) {
+        let shorter = || Listen { chunk: Some(chunk), ..Listen::default() };
+        let runner = decoder(Cpu::simd());
+        let (plain, _) = generate(&runner, &request, None);
+        let draft = plain.output.get("stdout");
+        let stdin = serde_json::to_vec(&request).unwrap();
+        let checked = Task { draft, ..task(Work::Generate, &stdin) };
+        prop_assert_eq!(&now(runner.run(checked, &mut shorter())).unwrap(), &plain);
+        let (runner, stdin) = (encoder(Cpu::simd()), serde_json::to_vec(&serde_json::json!({ "texts": texts })).unwrap());
+        let embed = |mut pace: Listen| now(runner.run(task(Work::Embed, &stdin), &mut pace)).unwrap();
+        prop_assert_eq!(embed(shorter()), embed(Listen::default()));
+    }
+
     /// Each text by itself gives the vector that it has among others, and vectors have length 1.
     #[test]
     fn texts_do_not_see_each_other(texts in prop::collection::vec("[a-z ]{1,60}", 2..6)) {
@@ -279,6 +298,20 @@ fn a_right_draft_costs_one_pass_instead_of_many() {
     assert_eq!(answer(&plain).tokens.len(), 40, "a generation to check");
     // Two layers: a step after each pass's first layer, and one after it.
     assert_eq!((alone.steps, checked.steps), (80, 2));
+}
+
+#[test]
+fn a_chunk_is_what_a_slice_has_at_most() {
+    let request =
+        GenerateRequest { prompt: Some("a".repeat(40)), max_tokens: 1, ..Default::default() };
+    let stdin = serde_json::to_vec(&request).unwrap();
+    let steps = |chunk| {
+        let mut listen = Listen { chunk: Some(chunk), ..Listen::default() };
+        now(decoder(Cpu::simd()).run(task(Work::Generate, &stdin), &mut listen)).unwrap();
+        listen.steps
+    };
+    // Two layers: two steps a pass.
+    assert_eq!((steps(64), steps(16), steps(8)), (2, 6, 10));
 }
 
 #[test]

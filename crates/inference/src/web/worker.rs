@@ -35,6 +35,8 @@ pub(crate) struct Worker {
     loaded: RefCell<Option<Loaded>>,
     /// What runs may use.
     share: Cell<Share>,
+    /// Most tokens of a slice.
+    chunk: usize,
     /// When the slice began, messages were last let in, and life last told.
     slice: Cell<f64>,
     yielded: Cell<f64>,
@@ -65,9 +67,10 @@ impl Inferring {
     }
 }
 
-/// Starts what infers: tasks come on this port.
+/// Starts what infers: tasks come on this port. `chunk`, where it shares its
+/// context with others: most tokens of a slice, 1 to 64.
 #[wasm_bindgen]
-pub fn infer(port: MessagePort) -> Inferring {
+pub fn infer(port: MessagePort, chunk: Option<u32>) -> Inferring {
     let now = performance_now();
     let worker = Rc::new(Worker {
         port: RefCell::default(),
@@ -77,6 +80,7 @@ pub fn infer(port: MessagePort) -> Inferring {
         devices: Devices::default(),
         loaded: RefCell::default(),
         share: Cell::new(Share { cpu: 100, gpu: 100 }),
+        chunk: chunk.map_or(run::CHUNK, |chunk| (chunk as usize).clamp(1, run::CHUNK)),
         slice: Cell::new(now),
         yielded: Cell::new(now),
         told: Cell::new(now),
@@ -128,6 +132,9 @@ impl Worker {
             Files::decode(Side::Input, &job.input).map_err(|error| unable(error.to_string()))?;
         let work = spec.args.first().and_then(|work| Work::of(work));
         let work = work.ok_or_else(|| unable("no such work".into()))?;
+        if self.off_the_gpu() {
+            self.loaded.take();
+        }
         self.begin_slice();
         if !self.step().await {
             return Err(Failure::stopped());
@@ -274,6 +281,10 @@ struct Slices<'a> {
 }
 
 impl run::Pace for Slices<'_> {
+    fn chunk(&self) -> usize {
+        self.worker.chunk
+    }
+
     async fn step(&mut self) -> ControlFlow<()> {
         match self.worker.step().await {
             true => ControlFlow::Continue(()),

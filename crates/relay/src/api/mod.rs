@@ -108,7 +108,8 @@ fn nodes() -> Api {
         .fails(&[Code::BadBlob, Code::TooManyUploads]);
     let model = |summary| {
         op(summary)
-            .notes("Never changes. `If-None-Match` is understood.")
+            .notes("Never changes, and may be kept for ever.")
+            .reads_header("If-None-Match", "An `ETag` that is known: `304` then.")
             .gives_bytes()
             .says(StatusCode::NOT_MODIFIED)
             .header("ETag", "The digest of the bytes.")

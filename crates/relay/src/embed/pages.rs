@@ -10,7 +10,6 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::json;
 use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/node.rs"));
@@ -54,32 +53,37 @@ pub(crate) fn api() -> Api {
         api = api.page("/embed/", serve);
     }
     if let Some(frame) = file(FRAME) {
-        let serve = move |Path(key): Path<String>, sites: State<Arc<Sites>>, asked: HeaderMap| async move {
-            embedded(frame, &sites, &key, &asked)
+        let serve = move |Path(asked), sites: State<Arc<Sites>>, headers: HeaderMap| async move {
+            let (key, json) = asked_site(asked);
+            let site = sites.find(key).await?;
+            let told = json.then(|| Json(&site).into_response());
+            Ok::<_, AppError>(told.unwrap_or_else(|| embedded(frame, &site, &headers)))
         };
         api = api.page("/embed/{site}", get(serve));
     }
-    api.state(|shared| Arc::new(Sites::new(&shared.config.data_dir)))
+    api.state(|shared| Arc::new(Sites::new(&shared.config.data_dir, shared.reads.clone())))
 }
 
-/// `GET /embed/KEY`: the frame, for the site's own pages only.
-/// `GET /embed/KEY.json`: what it says of the site.
-fn embedded(
-    frame: &'static File,
-    sites: &Sites,
-    key: &str,
-    asked: &HeaderMap,
-) -> Result<Response, AppError> {
-    let (key, json) = key.strip_suffix(".json").map_or((key, false), |key| (key, true));
-    let Site { key, name, origins } = sites.find(key).ok_or_else(AppError::not_found)?;
+/// `/embed/KEY` is the frame, `/embed/KEY.json` what it says of the site.
+fn asked_site(mut path: String) -> (String, bool) {
+    let json = path.ends_with(".json");
     if json {
-        return Ok(Json(json!({ "key": key, "name": name, "origins": origins })).into_response());
+        path.truncate(path.len() - ".json".len());
     }
-    let policy = HeaderValue::try_from(format!("{POLICY}{}", origins.join(" ")));
-    // Origins have letters that a header may have; otherwise nobody frames it.
-    let policy = policy.unwrap_or_else(|_| value("frame-ancestors 'none'"));
+    (path, json)
+}
+
+/// The frame, for the site's own pages only.
+fn embedded(frame: &'static File, site: &Site, asked: &HeaderMap) -> Response {
+    let nobody = || value("frame-ancestors 'none'");
+    let policy = match site.origins.as_slice() {
+        [] => nobody(),
+        // Origins have letters that a header may have.
+        some => HeaderValue::try_from(format!("{POLICY}{}", some.join(" ")))
+            .unwrap_or_else(|_| nobody()),
+    };
     let own = [(header::CONTENT_SECURITY_POLICY, policy)].into_iter().chain(held());
-    Ok(answer(frame, asked, own))
+    answer(frame, asked, own)
 }
 
 fn value(text: &'static str) -> HeaderValue {
@@ -125,7 +129,6 @@ fn worker_policy() -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::{add_site, remove_site};
 
     static PAGE: File = File {
         path: FRAME,
@@ -142,12 +145,13 @@ mod tests {
 
     #[test]
     fn only_the_sites_pages_may_hold_the_frame() {
-        let folder = tempfile::tempdir().unwrap();
-        let origins = ["https://a.example".to_owned(), "http://localhost:81".to_owned()];
-        let key = add_site(folder.path(), "A site", &origins).unwrap().key;
-        let ask =
-            |key: &str| embedded(&PAGE, &Sites::new(folder.path()), key, &HeaderMap::new()).ok();
-        let frame = ask(&key).unwrap();
+        let site = Site {
+            key: "key".into(),
+            name: "A site".into(),
+            origins: vec!["https://a.example".into(), "http://localhost:81".into()],
+            account: None,
+        };
+        let frame = embedded(&PAGE, &site, &HeaderMap::new());
         let policy = header(&frame, "content-security-policy");
         let (before, ancestors) = policy.split_once("frame-ancestors ").unwrap();
         assert_eq!(ancestors, "https://a.example http://localhost:81");
@@ -156,11 +160,16 @@ mod tests {
         // A page that is isolated from other origins can hold it.
         assert_eq!(header(&frame, "cross-origin-embedder-policy"), "require-corp");
         assert_eq!(header(&frame, "cross-origin-resource-policy"), "cross-origin");
-        let told = ask(&format!("{key}.json")).unwrap();
-        assert_eq!(header(&told, "content-type"), "application/json");
-        assert!(ask("").is_none() && ask("x").is_none() && ask("../sites").is_none());
-        remove_site(folder.path(), &key).unwrap();
-        assert!(ask(&key).is_none());
+        let nowhere = Site { origins: vec![], ..site };
+        let frame = embedded(&PAGE, &nowhere, &HeaderMap::new());
+        assert_eq!(header(&frame, "content-security-policy"), "frame-ancestors 'none'");
+    }
+
+    #[test]
+    fn addresses_of_sites() {
+        assert_eq!(asked_site("abc".into()), ("abc".into(), false));
+        assert_eq!(asked_site("abc.json".into()), ("abc".into(), true));
+        assert_eq!(asked_site(".json".into()), (String::new(), true));
     }
 
     #[test]

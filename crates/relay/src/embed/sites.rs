@@ -1,9 +1,16 @@
-//! Sites whose pages may hold the widget, as the operator lists them: a file in
-//! the data directory, which commands write and a running relay follows.
+//! Sites whose pages may hold the widget: those that the operator lists in a
+//! file of the data directory, which commands write and a running relay
+//! follows; and those that an account made an invitation for.
 
 use crate::core::random;
+use crate::error::AppError;
 use crate::operator::{OperatorError, write_kept};
 use crate::server::{RelayError, io_error};
+use crate::store::people::{self, CodeRow};
+use crate::store::{Reads, StoreError};
+use grid_protocol::entry::InvitationKind;
+use grid_protocol::{InvitationCode, PublicKey};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -34,6 +41,10 @@ pub struct Site {
     pub name: String,
     /// Origins whose pages may hold the widget.
     pub origins: Vec<String>,
+    /// The account that gets its share of what visitors earn; a site of the
+    /// operator's list has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<PublicKey>,
 }
 
 /// Lists a site. A relay that runs knows it a second later.
@@ -51,7 +62,7 @@ pub fn add_site(data_dir: &Path, name: &str, origins: &[String]) -> Result<Site,
         .collect::<Result<_, _>>()?;
     let letters = random::<KEY>().map(|byte| LETTERS[usize::from(byte) % LETTERS.len()]);
     let key = letters.iter().map(|letter| char::from(*letter)).collect();
-    let site = Site { key, name: name.to_owned(), origins };
+    let site = Site { key, name: name.to_owned(), origins, account: None };
     let mut all = sites(data_dir)?;
     all.push(site.clone());
     save(data_dir, &all)?;
@@ -126,16 +137,39 @@ pub(crate) fn origin(text: &str) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Sites {
     data_dir: PathBuf,
+    reads: Reads,
     read: Mutex<Option<(Instant, Arc<[Site]>)>>,
 }
 
+/// The site that an account made an invitation for.
+fn invited(db: &Connection, key: &str) -> Result<Option<Site>, StoreError> {
+    let Ok(code) = key.parse::<InvitationCode>() else { return Ok(None) };
+    let found = people::code(db, code.digest())?;
+    Ok(found.filter(|row| row.made.kind == InvitationKind::Site).map(
+        |CodeRow { account, made }| {
+            let name = made.name.map_or_else(|| account.to_string(), |name| name.to_string());
+            let origins = made.origins.iter().filter_map(|text| origin(text)).collect();
+            Site { key: made.code.to_string(), name, origins, account: Some(account) }
+        },
+    ))
+}
+
 impl Sites {
-    pub(super) fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), read: Mutex::default() }
+    pub(super) fn new(data_dir: &Path, reads: Reads) -> Self {
+        Self { data_dir: data_dir.to_owned(), reads, read: Mutex::default() }
     }
 
-    /// The site with this key.
-    pub(super) fn find(&self, key: &str) -> Option<Site> {
+    /// The site with this key: of the operator's list, or of an account's
+    /// invitations.
+    pub(super) async fn find(&self, key: String) -> Result<Site, AppError> {
+        if let Some(site) = self.listed(&key) {
+            return Ok(site);
+        }
+        let invited = self.reads.run(move |db| invited(db, &key)).await?;
+        invited.ok_or_else(AppError::not_found)
+    }
+
+    fn listed(&self, key: &str) -> Option<Site> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let all = match &*read {
             Some((at, all)) if at.elapsed() < FRESH => all.clone(),
@@ -193,7 +227,8 @@ mod tests {
     #[test]
     fn a_list_is_kept_and_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let following = Sites::new(folder.path());
+        let reads = Reads::new(&folder.path().join("none"));
+        let following = Sites::new(folder.path(), reads);
         let origins = ["https://shop.example/".to_owned()];
         let shop = add_site(folder.path(), " A shop ", &origins).unwrap();
         assert_eq!((shop.name.as_str(), shop.key.len()), ("A shop", KEY));
@@ -201,13 +236,13 @@ mod tests {
         let other = add_site(folder.path(), "Another", &origins).unwrap();
         assert_ne!(shop.key, other.key);
         assert_eq!(sites(folder.path()).unwrap(), [shop.clone(), other.clone()]);
-        assert_eq!(following.find(&shop.key), Some(shop.clone()));
-        assert_eq!(following.find("x"), None);
+        assert_eq!(following.listed(&shop.key), Some(shop.clone()));
+        assert_eq!(following.listed("x"), None);
         // A list that somebody broke leaves the last one that was read.
         *following.read.lock().unwrap() =
             Some((Instant::now() - 2 * FRESH, Arc::from([shop.clone()])));
         fs::write(folder.path().join(FILE), "{").unwrap();
-        assert_eq!(following.find(&shop.key), Some(shop.clone()));
+        assert_eq!(following.listed(&shop.key), Some(shop.clone()));
         save(folder.path(), &[shop.clone(), other]).unwrap();
         remove_site(folder.path(), &shop.key).unwrap();
         assert!(remove_site(folder.path(), &shop.key).is_err());

@@ -127,6 +127,10 @@ impl Writer {
         if let Some(query) = operation.query {
             parameters.extend(self.in_query(query));
         }
+        parameters.extend(operation.reads.iter().map(|(name, words)| {
+            let schema = json!({"type": "string"});
+            json!({"name": name, "in": "header", "description": words, "schema": schema})
+        }));
         let mut answers: Map<String, Value> = Map::new();
         for answer in &operation.answers {
             let status = answer.status.as_str();

@@ -55,6 +55,8 @@ pub(crate) struct Operation {
     pub(super) notes: &'static str,
     pub(super) who: Who,
     pub(super) query: Option<Make>,
+    /// Of requests, beside `Authorization`: name, and what it asks for.
+    pub(super) reads: Vec<(&'static str, &'static str)>,
     pub(super) body: Content,
     pub(super) answers: Vec<Answer>,
     /// Of answers that are no error: name, and what it says.
@@ -71,6 +73,7 @@ pub(crate) fn op(summary: &'static str) -> Operation {
         notes: "",
         who: Who::Anyone,
         query: None,
+        reads: Vec::new(),
         body: Content::Nothing,
         answers: Vec::new(),
         headers: Vec::new(),
@@ -93,6 +96,12 @@ impl Operation {
     pub(crate) fn query<T: JsonSchema>(self) -> Self {
         // As it is, no reference: each field becomes a parameter.
         Self { query: Some(T::json_schema), ..self }
+    }
+
+    /// Requests may carry this header.
+    pub(crate) fn reads_header(mut self, name: &'static str, words: &'static str) -> Self {
+        self.reads.push((name, words));
+        self
     }
 
     pub(crate) fn takes<T: JsonSchema>(self) -> Self {

@@ -86,6 +86,14 @@ fn each_operation_says_enough() {
 }
 
 #[test]
+fn each_path_is_in_the_docs() {
+    let docs = include_str!("../../../../docs/api.md");
+    for ((method, path), _) in operations(&document()) {
+        assert!(docs.contains(&path), "docs/api.md doesn't say what {method} {path} is");
+    }
+}
+
+#[test]
 fn each_code_is_described() {
     let document = document();
     let docs = include_str!("../../../../docs/api.md");

@@ -12,7 +12,7 @@ use super::Deadline;
 use super::counts::Counts;
 use crate::process::{command, stream};
 use crate::ui::{self, Step};
-use crate::{cargo, dashboard};
+use crate::{cargo, dashboard, page};
 
 /// A test program that cargo built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,9 @@ pub(super) fn programs(deadline: Deadline) -> Result<&'static [Program]> {
     if let Some(programs) = BUILT.get() {
         return Ok(programs);
     }
-    // First, for the relay carries it.
+    // First, for the relay carries them.
     dashboard::build(deadline.left())?;
+    page::build(deadline.left())?;
     let all =
         ["build", "--workspace", "--exclude", "xtask", "--bins", "--tests", "--examples", MESSAGES];
     let mut programs = build("Build programs and tests", None, &all, deadline)?;

@@ -104,9 +104,22 @@ pub(super) fn machine(repository: &Repository) -> Vec<Finding> {
 
 pub(super) fn permissions(repository: &Repository) -> Vec<Finding> {
     let path = "extension/manifest.json";
-    let Some(text) = repository.files.get(path) else {
-        return vec![found(path, 0, "the extension's manifest is missing".to_owned())];
+    let mut findings = match repository.files.get(path) {
+        Some(text) => asked(path, text, |asked| asked == PERMISSIONS),
+        None => vec![found(path, 0, "the extension's manifest is missing".to_owned())],
     };
+    for (path, text) in repository.with_extension(&["json"]) {
+        // What an overlay doesn't say stays as it is.
+        if path.ends_with("/manifest.patch.json") {
+            let fewer = |asked: &[&str]| asked.iter().all(|name| PERMISSIONS.contains(name));
+            findings.extend(asked(path, text, fewer));
+        }
+    }
+    findings
+}
+
+/// What is wrong with what a manifest asks for.
+fn asked(path: &str, text: &str, right: impl Fn(&[&str]) -> bool) -> Vec<Finding> {
     let Ok(manifest) = serde_json::from_str::<serde_json::Value>(text) else {
         return vec![found(path, 0, "is no JSON".to_owned())];
     };
@@ -120,7 +133,7 @@ pub(super) fn permissions(repository: &Repository) -> Vec<Finding> {
         .unwrap_or_default();
     asked.sort_unstable();
     let mut findings = Vec::new();
-    if asked != PERMISSIONS {
+    if !right(&asked) {
         let advice = format!("must ask for exactly {}", PERMISSIONS.join(", "));
         findings.push(found(path, line("permissions"), advice));
     }
@@ -241,6 +254,11 @@ mod tests {
         assert_eq!(count(permissions, path, &hosts), 1);
         assert_eq!(count(permissions, path, "not json"), 1);
         assert_eq!(count(permissions, "other.json", good), 1, "no manifest at all");
+        // Beside the manifest, which is missing here.
+        let patch = "extension-x/manifest.patch.json";
+        assert_eq!(count(permissions, patch, r#"{"permissions": ["storage"]}"#), 1);
+        assert_eq!(count(permissions, patch, r#"{"permissions": ["tabs"]}"#), 2);
+        assert_eq!(count(permissions, patch, r#"{"host_permissions": ["<all_urls>"]}"#), 2);
     }
 
     #[test]

@@ -11,32 +11,22 @@ use serde_json::{Value, json};
 const ROWS: usize = 100;
 const HEADS: [&str; 4] = ["Node", "#Receipts", "#Points", "The relay"];
 
-#[derive(Clone)]
-enum State {
-    Idle,
-    Running(u64, u64),
-    Done(Value),
-}
-
 pub(in crate::web) fn audit() -> AnyView {
-    let state = RwSignal::new(State::Idle);
+    // Null, two numbers while it runs, or the verdict.
+    let state = RwSignal::new(Value::Null);
     let failed = RwSignal::new(None::<String>);
     let running = checker::kept();
     let hear = move |news: &str, told: &Value| match news {
-        "progress" => {
-            let number = |at: usize| told[at].as_u64().unwrap_or_default();
-            state.set(State::Running(number(0), number(1)));
-        }
-        "verdict" => state.set(State::Done(told.clone())),
+        "progress" | "verdict" => state.set(told.clone()),
         "failed" => {
-            state.set(State::Idle);
+            state.set(Value::Null);
             failed.set(told.as_str().map(str::to_owned));
         }
         _ => {}
     };
     let start = move |_| {
         failed.set(None);
-        state.set(State::Running(0, 0));
+        state.set(json!([0, 0]));
         let checker = Checker::start(hear);
         if let Some(checker) = &checker {
             checker.ask(&json!("audit"));
@@ -45,9 +35,9 @@ pub(in crate::web) fn audit() -> AnyView {
     };
     let stop = move |_| {
         running.set_value(None);
-        state.set(State::Idle);
+        state.set(Value::Null);
     };
-    let is_running = move || state.with(|state| matches!(state, State::Running(..)));
+    let is_running = move || state.with(Value::is_array);
     view! {
         <h1>"Recompute this leaderboard"</h1>
         <p class="lead">"This page downloads the relay's whole log and recomputes it: the tree that \
@@ -59,15 +49,17 @@ pub(in crate::web) fn audit() -> AnyView {
         </p>
         {notice(failed.into())}
         {move || match state.get() {
-            State::Idle => None,
-            State::Running(done, size) => Some(progress(done, size)),
-            State::Done(verdict) => Some(told(verdict)),
+            Value::Null => None,
+            Value::Array(progressed) => Some(progress(&progressed)),
+            verdict => Some(told(verdict)),
         }}
     }
     .into_any()
 }
 
-fn progress(done: u64, size: u64) -> AnyView {
+fn progress(progress: &[Value]) -> AnyView {
+    let number = |at: usize| progress.get(at).and_then(Value::as_u64).unwrap_or_default();
+    let (done, size) = (number(0), number(1));
     let words = format!("{} of {} entries", words::count(done), words::count(size));
     view! {
         <label for="progress">{words}</label>

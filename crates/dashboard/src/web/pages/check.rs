@@ -37,17 +37,9 @@ const STEPS: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// A file, and what came of checking it.
-#[derive(Clone)]
-struct Checked {
-    name: String,
-    file: String,
-    /// Null until it is checked.
-    report: Value,
-}
-
 pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
-    let checked = RwSignal::new(None::<Checked>);
+    // Null, or a file's name and content with its report, null until it is checked.
+    let checked = RwSignal::new(Value::Null);
     let failed = RwSignal::new(None::<String>);
     let status = RwSignal::new("Loading the checker…");
     let key = RwSignal::new(String::new());
@@ -66,7 +58,7 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
         };
         failed.set(None);
         let ask = json!({"check": {"proof": file, "relay": relay}});
-        checked.set(Some(Checked { name, file, report: Value::Null }));
+        checked.set(json!({"name": name, "file": file}));
         worker.with_value(|worker| worker.as_ref().map(|worker| worker.ask(&ask)));
     };
     let hear = move |news: &str, told: &Value| {
@@ -77,11 +69,7 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
                 status.set("");
                 show(format!("proof-{}.json", entry.unwrap_or_default()), text());
             }
-            "report" => checked.update(|checked| {
-                if let Some(checked) = checked {
-                    checked.report = told.clone();
-                }
-            }),
+            "report" => checked.update(|checked| checked["report"] = told.clone()),
             "failed" => {
                 status.set("");
                 failed.set(Some(text()));
@@ -108,8 +96,9 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
         });
     };
     let again = move |_| {
-        if let Some(Checked { name, file, .. }) = checked.get_untracked() {
-            show(name, file);
+        let checked = checked.get_untracked();
+        if checked.is_object() {
+            show(checked.text("name").to_owned(), checked.text("file").to_owned());
         }
     };
     view! {
@@ -135,13 +124,14 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
         </details>
         {notice(failed.into())}
         <p role="status">{move || status.get()}</p>
-        {move || checked.get().and_then(told)}
+        {move || checked.with(told)}
     }
     .into_any()
 }
 
-fn told(checked: Checked) -> Option<AnyView> {
-    let Checked { name, file, report } = checked;
+fn told(checked: &Value) -> Option<AnyView> {
+    let (name, file) = (checked.text("name").to_owned(), checked.text("file").to_owned());
+    let report = &checked["report"];
     if report.is_null() {
         return None;
     }

@@ -139,14 +139,14 @@ fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
             }
         });
     };
-    let packing = RwSignal::new(None::<u64>);
+    let packing = RwSignal::new(None::<String>);
     let download_all = move |_| {
         let asked = key.get_untracked();
         let tasks = shown.value.with_untracked(|shown| {
             let task = |result: &Value| (result.number("index"), result.text("name").to_owned());
             shown.list("results").iter().map(task).collect::<Vec<_>>()
         });
-        packing.set(Some(0));
+        packing.set(Some(String::new()));
         spawn_local(async move {
             let packed = pack(id, tasks, &asked, packing).await;
             if packing.try_set(None).is_none() {
@@ -189,9 +189,7 @@ fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
                 disabled=move || packing.get().is_some()
             >"Download all (.zip)"</button>
         </div>
-        <p role="status">{move || packing.get().map(|done| {
-            format!("Fetching: {} done", words::counted(done, "output"))
-        })}</p>
+        <p role="status">{move || packing.get()}</p>
         {table("Results", &RESULTS, rows)}
         {move || words_of("empty", more())}
     }
@@ -203,11 +201,12 @@ async fn pack(
     id: JobId,
     tasks: Vec<(u64, String)>,
     key: &str,
-    packing: RwSignal<Option<u64>>,
+    packing: RwSignal<Option<String>>,
 ) -> Result<Vec<u8>, String> {
     let mut zip = Zip::default();
     for (done, (index, name)) in tasks.into_iter().enumerate() {
-        if packing.try_set(Some(done as u64)).is_some() {
+        let told = format!("Fetching: {} done", words::counted(done as u64, "output"));
+        if packing.try_set(Some(told)).is_some() {
             return Err("The page was left.".into());
         }
         let list = net::bytes(&format!("v1/jobs/{id}/tasks/{index}/output"), key).await?;

@@ -7,6 +7,7 @@ mod leaders;
 mod node;
 mod operate;
 mod overview;
+mod people;
 mod submit;
 
 pub(super) use audit::audit;
@@ -16,4 +17,5 @@ pub(super) use leaders::leaderboard;
 pub(super) use node::node;
 pub(super) use operate::operate;
 pub(super) use overview::overview;
+pub(super) use people::{account, campaign, campaigns, invitation, team};
 pub(super) use submit::submit;

@@ -1,9 +1,11 @@
 //! What the network does now, and did of late.
 
+use crate::energy::{self, Assumption};
 use crate::json::Read as _;
+use crate::picture::{self, Dot};
 use crate::web::chart::{Data, chart};
 use crate::web::net::Shown;
-use crate::web::parts::{Cell, choice, every, figures, notice, table};
+use crate::web::parts::{Cell, choice, every, figures, notice, table, time};
 use crate::words;
 use leptos::prelude::*;
 use serde_json::Value;
@@ -14,6 +16,10 @@ use web_sys::{EventSource, MessageEvent};
 const SPANS: [(&str, &str); 3] = [("hour", "1 h"), ("day", "24 h"), ("month", "30 d")];
 /// Charts are asked for again after this.
 const CHARTS_MS: u64 = 10_000;
+/// What is shown is kept for later after this.
+const REMEMBER_MS: u64 = 5_000;
+/// Where it is kept.
+const REMEMBERED: &str = "grid-live";
 /// A stream that the relay ended is asked for again after this.
 const AGAIN_MS: u64 = 5_000;
 const SETTLED: [&str; 6] = ["Settled", "Node", "Ended", "#Agree", "#Points", "Proof"];
@@ -38,8 +44,23 @@ pub(in crate::web) fn overview() -> AnyView {
         (false, false) => ("opening", "Connecting…"),
     };
     let unreachable = Signal::derive(move || {
-        lost.get().then(|| "The relay can't be reached. This page goes on trying.".to_owned())
+        let at = live.with(|live| live.number("time_ms"));
+        lost.get().then(|| {
+            let seen = match at {
+                0 => "It was not seen before.".to_owned(),
+                at => format!("What is shown is how it was at {}.", time(at, true)),
+            };
+            format!("Off line: the relay can't be reached. {seen} This page goes on trying.")
+        })
     });
+    // What was seen last, until there is something newer.
+    Effect::new(move |_| {
+        if lost.get() && live.with_untracked(Value::is_null) {
+            live.set(remembered());
+        }
+    });
+    every(REMEMBER_MS, move || live.with_untracked(remember));
+    on_cleanup(move || live.with_untracked(remember));
     let rows = move |list: &'static str, row: fn(&Value) -> Vec<Cell>| {
         move || live.with(|live| live.list(list).iter().map(row).collect())
     };
@@ -50,14 +71,31 @@ pub(in crate::web) fn overview() -> AnyView {
         </div>
         {notice(unreachable)}
         {figures(move || live.with(large))}
-        <p class="kinds">{move || live.with(kinds)}</p>
+        {drawn_network(live)}
         {charts()}
-        <h2>"Latest settled results"</h2>
-        {table("Latest settled results", &SETTLED, rows("settled", settled))}
+        <h2>"Receipts as they settle"</h2>
+        {table("Receipts as they settle", &SETTLED, rows("settled", settled))}
         <h2>"Nodes on line"</h2>
         {table("Nodes on line", &NODES, rows("nodes", node))}
     }
     .into_any()
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
+/// Keeps what is shown for when there is no relay to reach.
+fn remember(live: &Value) {
+    if let Some(storage) = storage().filter(|_| live.is_object()) {
+        // A full or refused storage means that nothing is shown off line.
+        let _ = storage.set_item(REMEMBERED, &live.to_string());
+    }
+}
+
+fn remembered() -> Value {
+    let kept = storage().and_then(|storage| storage.get_item(REMEMBERED).ok().flatten());
+    serde_json::from_str(&kept.unwrap_or_default()).unwrap_or_default()
 }
 
 fn large(live: &Value) -> Vec<(&'static str, String)> {
@@ -82,13 +120,33 @@ fn large(live: &Value) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// "On line by kind: 3 grid-chrome, 2 grid-swarm".
-fn kinds(live: &Value) -> Option<String> {
-    let kind =
-        |kind: &Value| format!("{} {}", words::count(kind.number("nodes")), kind.text("name"));
-    let kinds: Vec<_> = live.list("kinds").iter().map(kind).collect();
-    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
-    live.is_object().then(|| format!("On line by kind: {kinds}"))
+/// The network as a picture, which moves only where the visitor likes that.
+fn drawn_network(live: RwSignal<Value>) -> AnyView {
+    let told = Signal::derive(move || live.with(picture::told));
+    let dots = move || live.with(picture::dots);
+    let dot = |dot: Dot| {
+        let class = format!("dot kind{}{}", dot.kind, if dot.works { " works" } else { "" });
+        let (x, y) = dot.at;
+        view! {
+            <g class=class>
+                <path d=dot.way()/>
+                <circle cx=x.to_string() cy=y.to_string() r="6"/>
+            </g>
+        }
+        .into_any()
+    };
+    let (width, height) = picture::SIZE;
+    view! {
+        <figure class="chart network">
+            <figcaption><span>"The network"</span><output>{told}</output></figcaption>
+            <svg viewBox=format!("0 0 {width} {height}") role="img" aria-label=told>
+                {move || dots().into_iter().map(dot).collect::<Vec<_>>()}
+                <circle class="relay" cx=(width / 2).to_string() cy=(height / 2).to_string() r="15"/>
+            </svg>
+            <p class="hint">"No map: where nodes are, nobody asks. Filled ones run a task now."</p>
+        </figure>
+    }
+    .into_any()
 }
 
 fn settled(settled: &Value) -> Vec<Cell> {
@@ -153,6 +211,44 @@ fn charts() -> AnyView {
             {chart("Tasks settled a second", &["From", "#Settled", "#By several nodes"], data(&TASKS), tasks)}
             {chart("Points of verified work", &["From", "#Points"], data(&WORK), work)}
         </div>
+        {energy(shown.value)}
+    }
+    .into_any()
+}
+
+/// What the work of the charts may have taken.
+fn energy(history: RwSignal<Value>) -> AnyView {
+    let text = |number: u64| RwSignal::new(number.to_string());
+    let (watts, speed) = (text(Assumption::LAPTOP.watts), text(Assumption::LAPTOP.speed));
+    let number = |typed: RwSignal<String>| typed.get().trim().parse().unwrap_or_default();
+    let told = move || {
+        let assumption = Assumption { watts: number(watts), speed: number(speed) };
+        let fuel = history.with(|h| h.list("moments").iter().map(|m| m.number("fuel")).sum());
+        energy::words(assumption.milliwatt_hours(fuel))
+    };
+    let field = |id: &'static str, label: &'static str, typed: RwSignal<String>| {
+        view! {
+            <div class="field">
+                <label for=id>{label}</label>
+                <input
+                    id=id inputmode="numeric" prop:value=move || typed.get()
+                    on:input=move |event| typed.set(event_target_value(&event))
+                />
+            </div>
+        }
+        .into_any()
+    };
+    view! {
+        <details class="energy">
+            <summary>"Electricity for that, estimated: "<output>{told}</output></summary>
+            <p class="hint">"No browser tells what it draws. This takes a core for so many watts \
+                beside what its machine draws anyway, executing so much fuel a second; replicas \
+                and the relay's own runs are not in it."</p>
+            <div class="fields">
+                {field("watts", "Watts of a busy core", watts)}
+                {field("speed", "Million fuel a second", speed)}
+            </div>
+        </details>
     }
     .into_any()
 }

@@ -6,7 +6,7 @@ use crate::web::files::{drop_zone, read};
 use crate::web::net;
 use crate::web::parts::{choice, notice};
 use crate::words;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::join_all;
 use grid_protocol::{Digest, Files, Side, limits};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -32,8 +32,8 @@ struct Chosen {
     args: RwSignal<String>,
     fuel: RwSignal<String>,
     budget: RwSignal<String>,
-    /// So many inputs of so many are sent.
-    sent: RwSignal<Option<(u64, u64)>>,
+    /// So many inputs of so many are sent: two numbers, or null.
+    sent: RwSignal<Value>,
 }
 
 pub(super) fn form(key: RwSignal<String>) -> AnyView {
@@ -46,17 +46,17 @@ pub(super) fn form(key: RwSignal<String>) -> AnyView {
         args: text(),
         fuel: text(),
         budget: text(),
-        sent: RwSignal::new(None),
+        sent: RwSignal::new(Value::Null),
     };
     let failed = RwSignal::new(None::<String>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         failed.set(None);
-        chosen.sent.set(Some((0, 0)));
+        chosen.sent.set(json!([0, 0]));
         spawn_local(async move {
             let submitted = send(chosen, &key.get_untracked()).await;
             // The page may be gone by now.
-            if chosen.sent.try_set(None).is_none() {
+            if chosen.sent.try_set(Value::Null).is_none() {
                 match submitted {
                     Ok(job) => drop(window().location().set_hash(&format!("/job/{job}"))),
                     Err(why) => failed.set(Some(why)),
@@ -79,7 +79,7 @@ pub(super) fn form(key: RwSignal<String>) -> AnyView {
             }
         })
     };
-    let busy = move || chosen.sent.with(Option::is_some);
+    let busy = move || chosen.sent.with(Value::is_array);
     view! {
         <form class="submit" on:submit=submit>
             {drop_zone(
@@ -105,9 +105,14 @@ pub(super) fn form(key: RwSignal<String>) -> AnyView {
             <button class="main" type="submit" disabled=busy>"Submit"</button>
         </form>
         {notice(failed.into())}
-        <div role="status">{move || chosen.sent.get().map(|(done, all)| view! {
-            <label for="sent">{format!("Sending: {} of {} inputs", words::count(done), words::count(all))}</label>
-            <progress id="sent" max=all.max(1).to_string() value=done.to_string()></progress>
+        <div role="status">{move || busy().then(|| {
+            let number = |at: usize| chosen.sent.with(|sent| sent[at].as_u64().unwrap_or_default());
+            let (done, all) = (number(0), number(1));
+            let told = format!("Sending: {} of {} inputs", words::count(done), words::count(all));
+            view! {
+                <label for="sent">{told}</label>
+                <progress id="sent" max=all.max(1).to_string() value=done.to_string()></progress>
+            }
         })}</div>
     }
     .into_any()
@@ -140,19 +145,29 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
     job["module"] = module.text("source").into();
     let tasks = tasks(chosen.how.get_untracked(), inputs).await?;
     let all = tasks.len() as u64;
-    let _ = chosen.sent.try_set(Some((0, all)));
+    let _ = chosen.sent.try_set(json!([0, all]));
     let put = |(name, task): (String, Task)| async move {
         let list = task.list().await?;
         let digest = Digest::of(&list);
         let body = JsValue::from(js_sys::Uint8Array::from(&list[..]));
         net::send("PUT", &format!("v1/blobs/{digest}"), key, Some(&body)).await?;
         let _ = chosen.sent.try_update(|sent| {
-            *sent = sent.map(|(done, all)| (done + 1, all));
+            sent[0] = (sent[0].as_u64().unwrap_or_default() + 1).into();
         });
         Ok::<_, String>(json!({"name": name, "input": digest.to_string()}))
     };
-    let tasks: Vec<Value> = stream::iter(tasks).map(put).buffered(AT_A_TIME).try_collect().await?;
-    job["tasks"] = tasks.into();
+    let mut described = Vec::with_capacity(tasks.len());
+    let mut tasks = tasks.into_iter();
+    loop {
+        let some: Vec<_> = tasks.by_ref().take(AT_A_TIME).map(put).collect();
+        if some.is_empty() {
+            break;
+        }
+        for task in join_all(some).await {
+            described.push(task?);
+        }
+    }
+    job["tasks"] = described.into();
     let answer = net::send("POST", "v1/jobs", key, Some(&job.to_string().into())).await?;
     let body = net::body(&answer).await?;
     Ok(net::read("v1/jobs", &body)?.text("id").to_owned())
