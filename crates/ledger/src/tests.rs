@@ -188,20 +188,23 @@ fn work_is_held_then_confirmed() {
 #[test]
 fn who_is_caught_is_taken_everything_that_is_held() {
     let mut world = World::new(RULES);
-    world.work(&[3, 1], 1_000);
+    // A day that would be rewarded.
+    for _ in 0..3 {
+        world.work(&[1, 3], 1_000);
+    }
     let (other, lie) = (world.commit(3, 500), world.commit(3, 700));
     let (right, also) = (world.commit(1, 700), world.commit(2, 700));
     assert_eq!(world.relay.balance(Account::Held(key(3))), 1_200);
     world.settle(&[right, Vote { answer: Digest([2; 32]), ..lie }, also]);
     assert_eq!(world.relay.balance(Account::Held(key(3))), 0, "taken back");
-    assert_eq!(world.points(3).total(), 1_000, "what was confirmed before stays");
+    assert_eq!(world.points(3).total(), 3_000, "what was confirmed before stays");
     world.settle(&[other]);
-    assert_eq!(world.points(3).total(), 1_000, "nothing more is paid");
+    assert_eq!(world.points(3).total(), 3_000, "nothing more is paid");
     world.commit(3, 100);
     assert_eq!(world.relay.balance(Account::Held(key(3))), 0);
     world.at_ms += DAY;
     world.work(&[1], 10);
-    assert_eq!(world.points(3).total(), 1_000, "nor rewarded for the day");
+    assert_eq!(world.points(3).total(), 3_000, "nor rewarded for the day");
     world.end();
 }
 

@@ -49,7 +49,7 @@ impl Points {
     }
 }
 
-/// Answer to `GET /v1/accounts/{key}`: what anyone may see of a person.
+/// Answer to `GET /v1/accounts/{account}`: what anyone may see of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonInfo {
@@ -168,7 +168,7 @@ pub struct TeamInfo {
     pub leaders: Vec<PersonEarned>,
 }
 
-/// Body of `POST /v1/teams`, and of `PUT /v1/accounts/{key}`.
+/// Body of `POST /v1/teams`, and of `PUT /v1/accounts/{account}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -177,7 +177,7 @@ pub struct Named {
     pub name: Name,
 }
 
-/// Answer to `GET /v1/campaigns/{id}`; `GET /v1/campaigns` lists them without
+/// Answer to `GET /v1/campaigns/{campaign}`; `GET /v1/campaigns` lists them without
 /// leaders, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -267,7 +267,7 @@ pub struct InvitationInfo {
     pub share_ppm: u32,
 }
 
-/// A movement in the ledger: a line of `GET /v1/ledger/{key}`.
+/// A movement in the ledger: a line of `GET /v1/ledger/{account}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostingInfo {
@@ -287,7 +287,7 @@ pub struct PostingInfo {
     pub reason: String,
 }
 
-/// Answer to `GET /v1/ledger/{key}`: a person's last movements, newest first.
+/// Answer to `GET /v1/ledger/{account}`: a person's last movements, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostingsInfo {

@@ -15,7 +15,7 @@ use grid_protocol::PublicKey;
 use grid_protocol::api::{AccountExport, LedgerInfo, Named, PersonInfo, PostingsInfo};
 use std::sync::Arc;
 
-/// `GET /v1/accounts/{key}`: an account's, or a node's that is linked to none.
+/// `GET /v1/accounts/{account}`: an account's, or a node's that is linked to none.
 pub(super) async fn person(
     State(shared): State<Arc<Shared>>,
     Id(key): Id<PublicKey>,
@@ -40,7 +40,7 @@ async fn person_info(shared: &Arc<Shared>, key: PublicKey) -> Result<PersonInfo,
     Ok(info)
 }
 
-/// `PUT /v1/accounts/{key}`: what it wants to be called.
+/// `PUT /v1/accounts/{account}`: what it wants to be called.
 pub(super) async fn name(
     State(shared): State<Arc<Shared>>,
     Id(key): Id<PublicKey>,
@@ -52,7 +52,7 @@ pub(super) async fn name(
     person_info(&shared, account).await.map(Json)
 }
 
-/// `DELETE /v1/accounts/{key}`
+/// `DELETE /v1/accounts/{account}`
 pub(super) async fn delete(
     State(shared): State<Arc<Shared>>,
     Id(key): Id<PublicKey>,
@@ -91,7 +91,7 @@ pub(super) async fn ledger(
     ask(&shared, question).await.map(Json)
 }
 
-/// `GET /v1/ledger/{key}`
+/// `GET /v1/ledger/{account}`
 pub(super) async fn postings(
     State(shared): State<Arc<Shared>>,
     Id(key): Id<PublicKey>,

@@ -182,3 +182,48 @@ pub(super) async fn names(
 pub(crate) async fn suspects_now(shared: &Arc<Shared>) -> Result<Vec<Suspect>, AppError> {
     ask(shared, |ledger, _| ledger.suspects()).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::new_owner;
+    use crate::store::{PeopleWrite, SqliteStore, Store, Write};
+    use grid_protocol::Digest;
+    use grid_protocol::entry::TeamChange;
+
+    #[test]
+    fn read_in_pieces_it_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("grid.sqlite");
+        let mut store = SqliteStore::open(&path, Digest([5; 32])).unwrap();
+        let mut write = |seed: u8| {
+            let (_, owner) = new_owner(&format!("owner{seed}"), 1_000).unwrap();
+            let (change, account) = (TeamChange::Made, PublicKey([seed; 32]));
+            let name = format!("team {seed}").parse().unwrap();
+            let team = PeopleWrite::Team { change, name, account, at_ms: 1 };
+            store.commit(&[owner, Write::People(team)]).unwrap();
+        };
+        (0..5).for_each(&mut write);
+        let db = Connection::open(&path).unwrap();
+        let relay = PublicKey([255; 32]);
+        let (mut whole, mut pieces) = (Books::new(relay), Books::new(relay));
+        whole.read_on(&db, u64::MAX).unwrap();
+        assert!(whole.complete);
+        let mut readings = 1;
+        pieces.read_on(&db, 2).unwrap();
+        while !pieces.complete {
+            pieces.read_on(&db, 2).unwrap();
+            readings += 1;
+        }
+        // Three entries each: a key, a grant, a team.
+        assert_eq!((readings, pieces.ledger().seq()), (8, 15));
+        assert_eq!(pieces.ledger().info(), whole.ledger().info());
+        assert_eq!(pieces.ledger().team_leaders(None, 1), whole.ledger().team_leaders(None, 1));
+        // And goes on from there.
+        write(9);
+        pieces.read_on(&db, 100).unwrap();
+        assert_eq!(pieces.ledger().seq(), 18);
+        pieces.read_on(&db, 100).unwrap();
+        assert!(pieces.complete && pieces.ledger().sum() == 0);
+    }
+}

@@ -17,7 +17,7 @@ pub(super) async fn list(
     ask(&shared, |ledger, _| ledger.campaigns_info()).await.map(Json)
 }
 
-/// `GET /v1/campaigns/{id}`, with its leaders.
+/// `GET /v1/campaigns/{campaign}`, with its leaders.
 pub(super) async fn info(
     State(shared): State<Arc<Shared>>,
     Id(id): Id<CampaignId>,
