@@ -1,16 +1,11 @@
 // The widget on other sites' pages, in Chromium and in Firefox.
 import assert from 'node:assert/strict';
 import {
-  clickWidget, frame, fresh, hosted, lend, question, state, tap, view, visit,
+  clickWidget, frame, fresh, hosted, lend, question, state, tap, visit,
 } from '../lib/lend.mjs';
 import { fnv, fnvOf } from '../lib/modules.mjs';
 import { ENGINES } from '../lib/pages.mjs';
 import { until } from '../lib/wait.mjs';
-
-/** Firefox's prompt, answered. */
-const ALLOWED = {
-  'dom.storage_access.prompt.testing': true, 'dom.storage_access.prompt.testing.allow': true,
-};
 
 const tests = {};
 for (const engine of ENGINES) {
@@ -156,46 +151,6 @@ for (const engine of ENGINES) {
     assert.equal((await relay.network()).nodes_online <= 1, true);
     await first.goto('about:blank');
     await state(second, 'waiting');
-  };
-
-  tests[`one agreement for every site, and one node; withdrawn for all (${engine})`] = async t => {
-    const { relay, here, there } = await hosted(t);
-    const browser = await fresh(t, engine, { preferences: ALLOWED });
-    if (engine === 'chromium') {
-      const session = await browser.target().createCDPSession();
-      for (const origin of [here, there]) {
-        await session.send('Browser.setPermission', {
-          permission: { name: 'storage-access' }, setting: 'granted', origin, embeddedOrigin: relay.url,
-        });
-      }
-    }
-    const shared = async made => {
-      const asks = await question(made);
-      await tap(made, asks, '#everywhere');
-      await tap(made, asks, '#agree');
-      // Once the browser has let it, the frame starts anew with what is shared.
-      await until('it holds for every site', async () => {
-        const found = await frame(made, '#stop');
-        return found.$eval('#withdraw', button => !button.hidden);
-      }, 40_000);
-    };
-    const first = await visit(browser, `${here}/plain/`, relay);
-    await shared(first);
-    await state(first, 'waiting');
-    const second = await visit(browser, `${there}/plain/`, relay);
-    await shared(second);
-    // The one in the background pauses; to the relay both are one browser.
-    await state(second, 'waiting');
-    const frames = await frame(second, '#stop');
-    const ids = [frames, await frame(first, '#stop')].map(async where => (await view(where)).account.browser);
-    assert.match(await ids[0], /^[0-9a-f]{32}$/);
-    assert.equal(await ids[0], await ids[1]);
-    assert.equal((await relay.network()).nodes_online, 1);
-    await frames.$eval('details', element => { element.open = true; });
-    await tap(second, frames, '#withdraw');
-    await state(second, 'off');
-    await state(first, 'asking');
-    await until('the relay has none', async () => (await relay.network()).nodes_online === 0, 30_000);
   };
 
   tests[`away from the relay and back (${engine})`] = async t => {
