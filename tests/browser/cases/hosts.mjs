@@ -36,7 +36,7 @@ for (const engine of ENGINES) {
   };
 
   tests[`nothing moves when the widget comes, opens and goes (${engine})`] = async t => {
-    const { relay, here } = await hosted(t);
+    const { here } = await hosted(t);
     const browser = await fresh(t, engine);
     const without = await page(browser);
     await without.setRequestInterception(true);
@@ -62,7 +62,6 @@ for (const engine of ENGINES) {
     await state(made, 'off');
     assert.deepEqual(await place(made), before);
     assert.deepEqual(await made.evaluate(() => shifts), []);
-    void relay;
   };
 
   tests[`views that come and go (${engine})`] = async t => {
@@ -98,7 +97,7 @@ for (const engine of ENGINES) {
   };
 
   tests[`a page of another site is refused (${engine})`] = async t => {
-    const { relay, here, there } = await hosted(t);
+    const { relay, here } = await hosted(t);
     const told = site(relay, ['https://elsewhere.example']);
     const browser = await fresh(t, engine);
     const made = await visit(browser, `${here}/plain/`, relay);
@@ -106,7 +105,6 @@ for (const engine of ENGINES) {
     await clickWidget(made);
     await state(made, 'failed');
     assert.equal((await relay.network()).nodes_online, 0);
-    void there;
   };
 }
 export default tests;
