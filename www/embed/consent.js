@@ -6,6 +6,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Clocks are set right by so much now and then. */
 const SLACK_MS = 5 * 60 * 1000;
 const EVERYWHERE = 'grid.agreed';
+/** The relay's own page (www/node/tab.js) leaves it: no frame does, so who finds it shares with all. */
+const OWN_PAGE = 'grid.own-page';
 
 /** `site`: its key. `local`: this site's part of the storage. */
 export function agreement(site, local) {
@@ -66,7 +68,9 @@ async function sharedStorage() {
   try {
     // Chromium hands the storage over; in Firefox the frame's own becomes the shared one.
     const handle = await document.requestStorageAccess({ localStorage: true });
-    return handle?.localStorage ?? window.localStorage;
+    const found = handle?.localStorage ?? window.localStorage;
+    // A browser may grant access and keep the sites apart all the same.
+    return found.getItem(OWN_PAGE) === null ? undefined : found;
   } catch {
     return undefined;
   }

@@ -18,6 +18,8 @@ document.documentElement.lang = words('lang');
 document.title = words('tab_title');
 fill(document, words);
 $('memory').hidden = page.kept;
+// By it the widget's frame knows that it shares this page's storage (www/embed/consent.js).
+page.local.setItem('grid.own-page', '');
 
 const idle = idleness(async state => (await node).idle(state));
 page.idle = idle.state;

@@ -102,7 +102,7 @@ const LAYERS: [LayerInfo; 8] = [
         layer: Layer::Browser,
         name: "browser",
         checks: "the extension in a real Chromium, the worker that infers in Firefox too",
-        limit: minutes(25),
+        limit: minutes(45),
         run: layers::browser,
     },
 ];
