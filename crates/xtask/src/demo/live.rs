@@ -2,15 +2,17 @@
 //! to try Grid with a browser of their own. Two simulated nodes give the second
 //! opinions that a newcomer's results need.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use super::relay::Relay;
 use super::{ARGUMENTS, EXAMPLE, JOB, inputs};
-use crate::process::{Process, TemporaryFolder, command, stream, wait_until};
+use crate::process::{Process, TemporaryFolder, command, output, stream, wait_until};
 use crate::ui::{self, Step};
 use crate::{build, ext};
 
@@ -23,7 +25,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// Gives work until a signal ends this program.
 pub(super) fn run(relay: &Relay, infer: bool) -> Result<()> {
-    explain(relay, infer);
+    let (_host, host) = start_host(relay)?;
+    explain(relay, &host, infer);
     let module = build::example_module(EXAMPLE);
     let inputs = inputs()?;
     let out = TemporaryFolder::new("live")?;
@@ -59,6 +62,29 @@ fn start_others(relay: &Relay) -> Result<Process> {
     Process::start(&mut swarm)
 }
 
+/// A site that holds the widget, and where it is: examples/hosts.
+fn start_host(relay: &Relay) -> Result<(Process, String)> {
+    const NAME: &str = "A site to try";
+    let port = [8000, 0].into_iter().find_map(|port| {
+        TcpListener::bind(("127.0.0.1", port)).and_then(|socket| socket.local_addr()).ok()
+    });
+    let port = port.context("no port is free")?.port();
+    let origin = format!("http://localhost:{port}");
+    let site = |arguments: &[&str]| -> Result<Value> {
+        let mut site = command(build::program("grid-relay")?);
+        site.arg("site").args(arguments).args(["--json", "--data-dir"]).arg(relay.file(""));
+        Ok(serde_json::from_str(&output(&mut site)?)?)
+    };
+    let listed = site(&["list"])?;
+    let ours = |site: &&Value| site["name"] == NAME && site["origins"] == json!([origin]);
+    let found = listed.as_array().and_then(|sites| sites.iter().find(ours)).cloned();
+    let found = found.map_or_else(|| site(&["add", NAME, "--origin", &origin]), Ok)?;
+    let mut host = command("node");
+    host.args(["examples/hosts/serve.mjs", "--relay", &relay.url, "--port", &port.to_string()]);
+    host.arg("--site").arg(found["key"].as_str().context("a site has a key")?);
+    Ok((Process::start(&mut host)?, format!("{origin}/plain/")))
+}
+
 /// A request that only runtime `infer` answers: the simulated nodes can't, so
 /// it waits for a browser, but not for long.
 fn embed(relay: &Relay, text: &Path, folder: &Path) -> Result<()> {
@@ -84,7 +110,7 @@ fn done(grid: &mut Command) -> Result<()> {
 }
 
 /// What a newcomer does next.
-fn explain(relay: &Relay, infer: bool) {
+fn explain(relay: &Relay, host: &str, infer: bool) {
     let dist = ext::folder();
     let dist = dist.parent().unwrap_or(&dist).display();
     let url = &relay.url;
@@ -108,7 +134,7 @@ fn explain(relay: &Relay, infer: bool) {
         "3. Find yourself       {url}/#/leaders  (the popup shows your node's key)"
     ));
     ui::line("4. Check a receipt     in the popup, under the last tasks: Check");
-    ui::line(format_args!("5. Put it on a site    {url}/#/sites"));
+    ui::line(format_args!("5. The widget          {host}  (your own site: {url}/embed/)"));
     ui::line("6. Stop everything     the switch in the popup, or Stop in the page");
     ui::line("");
 }
