@@ -8,6 +8,8 @@
 import { explain, fill, formats, say, sync } from './words.js';
 
 const MINUTE = 60_000;
+/** What the button offers who doesn't want to wait until the device is left alone. */
+const GENTLY = { cpu: 20, gpu: 0 };
 const EVERY_MS = 500;
 const HTML = `
 <header>
@@ -29,6 +31,7 @@ const HTML = `
   <div class="acts" id="acts" hidden>
     <button id="stop" type="button" class="act" data-text="stop"></button>
     <button id="resume" type="button" class="act" data-text="resume" hidden></button>
+    <button id="gently" type="button" class="act" data-text="gently" hidden></button>
     <details id="snooze">
       <summary class="act" data-text="snooze"></summary>
       <div class="menu">
@@ -104,6 +107,7 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
     $('trouble').hidden = !view.trouble;
     $('acts').hidden = !on;
     $('resume').hidden = view.why !== 'snoozed';
+    $('gently').hidden = view.why !== 'device_in_use';
     $('snooze').hidden = view.why === 'snoozed';
     $('giving').hidden = !view.account.link;
     say($('today'), format.points(view.today.points));
@@ -177,6 +181,7 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
   $('switch').onclick = () => view && change({ on: !view.settings.on, snooze_until: 0 });
   $('stop').onclick = () => change({ on: false, snooze_until: 0 });
   $('resume').onclick = () => change({ snooze_until: 0 });
+  $('gently').onclick = () => change({ in_use: GENTLY });
   for (const button of root.querySelectorAll('[data-minutes]')) {
     button.onclick = () => {
       const minutes = Number(button.dataset.minutes);

@@ -54,6 +54,17 @@ export default {
     await shown(popup, '#today', '3');
   },
 
+  async 'who is here may have it work at once, gently'(t) {
+    const extension = overlay(t, { before: { 'service-worker.js': IDLE } });
+    const { owner, browser } = await t.network({ extension, idleOnly: true });
+    await owner.submit(endless(), [{}], { fuel: 1e13 });
+    await shown(browser.page, '#word', 'Paused');
+    await browser.page.locator('#gently').click();
+    await until('it works', async () => (await browser.view()).running[0]?.fuel > 0, WAIT);
+    assert.deepEqual((await browser.view()).settings.in_use, { cpu: 20, gpu: 0 });
+    await until('nothing more is offered', () => browser.page.locator('#gently').isHidden(), WAIT);
+  },
+
   async 'it pauses for a while, and Stop is always there'(t) {
     const { relay, owner, browser } = await t.network();
     const popup = browser.page;
