@@ -83,6 +83,8 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
   fill(root, words);
   let view;
   let newest;
+  /** Of receipts that were checked: the list moves on under them. */
+  const verdicts = new Map();
 
   const told = answer => {
     view = answer;
@@ -162,18 +164,20 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
       time.dateTime = new Date(receipt.at).toISOString();
       fill(item, words);
       check.ariaLabel = words('check_of', title(receipt));
-      check.onclick = () => checkReceipt(receipt, verdict);
+      check.onclick = () => checkReceipt(receipt).catch(fail);
       log.href = `${receipt.relay}/#/check/${receipt.seq}`;
-      if (verdict.dataset.seq !== String(receipt.seq)) say(verdict, '');
+      const found = verdicts.get(`${receipt.relay} ${receipt.seq}`);
+      verdict.dataset.ok = found?.ok ?? '';
+      say(verdict, found?.text ?? '');
     });
   }
 
   // The signatures, with the keys that this browser knows.
-  async function checkReceipt({ relay, seq }, verdict) {
+  async function checkReceipt({ relay, seq }) {
     const { signed, promised } = await ask({ kind: 'check', relay, seq });
-    verdict.dataset.seq = seq;
-    verdict.dataset.ok = signed && promised;
-    say(verdict, words(signed ? promised ? 'receipt_good' : 'receipt_not_promised' : 'receipt_not_signed', format.count(seq)));
+    const word = signed ? promised ? 'receipt_good' : 'receipt_not_promised' : 'receipt_not_signed';
+    verdicts.set(`${relay} ${seq}`, { ok: signed && promised, text: words(word, format.count(seq)) });
+    renderRecent(await ask({ kind: 'recent' }));
   }
 
   $('give').onclick = () => navigator.clipboard.writeText(view.account.link)

@@ -47,11 +47,12 @@ i b { opacity: 0.55; }
 strong { display: block; font-weight: 600; }
 small { font-size: 12px; opacity: 0.8; }
 iframe {
-  box-sizing: border-box; position: fixed; inset: auto 16px 16px auto; width: min(340px, 100vw - 32px); height: 96px;
+  box-sizing: border-box; position: fixed; inset: 0 16px auto auto; width: min(340px, 100vw - 32px); height: 96px;
+  transform: translateY(calc(100dvh - 100% - 16px)); /* At the bottom, and growing is no layout shift. */
   max-height: calc(100vh - 32px); margin: 0; padding: 0; border: 1px solid var(--line);
   border-radius: var(--grid-radius, 14px); background: var(--back); z-index: 2147483647;
 }
-@media (max-width: 380px) { iframe { inset: auto 0 0 0; width: 100vw; } }
+@media (max-width: 380px) { iframe { inset: 0 0 auto 0; width: 100vw; transform: translateY(calc(100dvh - 100%)); } }
 `);
 
 function element(name, ...children) {

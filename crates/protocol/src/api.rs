@@ -448,6 +448,16 @@ pub struct NodeDecision {
     pub why: String,
 }
 
+/// Answer to `GET /v1/receipts/{seq}`: what became of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReceiptPlace {
+    /// Number of the receipt's entry.
+    pub seq: u64,
+    /// Number of the entry that settled its task, once there is one.
+    pub settled: Option<u64>,
+}
+
 /// Answer to `GET /v1/points`: what the relay says that nodes earned, so that
 /// an auditor can say where it differs from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

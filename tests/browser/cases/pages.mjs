@@ -68,6 +68,17 @@ for (const engine of ENGINES) {
     await goto(page, relay, `?task=${entry}`);
     assert.deepEqual(await verdict(page, true), STEPS.map(step => [step, 'good']));
 
+    // An acknowledgement names a receipt's entry, which leads to its task's proof.
+    const places = await Promise.all(Array.from({ length: entry }, async (_, at) => {
+      const answer = await fetch(`${relay.url}/v1/receipts/${at + 1}`);
+      return answer.ok ? answer.json() : { status: answer.status };
+    }));
+    assert.equal(places[entry - 1].status, 404, 'a settlement is no receipt');
+    const { seq } = places.find(place => place.settled === Number(entry));
+    await goto(page, relay, `#/check/${seq}`);
+    await says(page, '.hint + ol, .verdict', `proof-${seq}.json`, 60_000);
+    assert.deepEqual(await verdict(page, true), STEPS.map(step => [step, 'good']));
+
     await goto(page, relay, '#/audit');
     await page.waitForSelector('button.main');
     await page.click('button.main');

@@ -21,8 +21,8 @@ use axum::http::{HeaderName, Method, StatusCode, header, request::Parts};
 use axum::middleware;
 use axum::response::IntoResponse;
 use grid_protocol::api::{
-    AccountInfo, JobInfo, ModuleInfo, NetworkInfo, NewJob, NodeStanding, PointsInfo, TaskInfo,
-    TaskResult,
+    AccountInfo, JobInfo, ModuleInfo, NetworkInfo, NewJob, NodeStanding, PointsInfo, ReceiptPlace,
+    TaskInfo, TaskResult,
 };
 use std::str::FromStr;
 use std::sync::Arc;
@@ -136,9 +136,13 @@ fn anyone() -> Api {
     let standing = op("How a node stands, and why")
         .notes("A node that was never seen stands as a new one.")
         .gives::<NodeStanding>();
+    let receipt = op("What became of a receipt")
+        .notes("Says which entry settled its task; nothing of the receipt itself.")
+        .gives::<ReceiptPlace>();
     const METRICS: &str = "application/openmetrics-text";
     Api::new()
         .get("/v1/nodes/{key}", nodes::standing, standing)
+        .get("/v1/receipts/{seq}", nodes::receipt, receipt)
         .get("/v1/points", nodes::points, op("What every node earned").gives::<PointsInfo>())
         .get("/v1/network", public::network, op("The relay and its nodes").gives::<NetworkInfo>())
         .get("/v1/network/live", public::live, live)

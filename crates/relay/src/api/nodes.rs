@@ -7,13 +7,23 @@ use crate::store::{DecisionRow, Entry, rows};
 use axum::Json;
 use axum::extract::State;
 use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, PointsInfo};
-use grid_protocol::api::{RuntimeStanding, Trusted};
+use grid_protocol::api::{ReceiptPlace, RuntimeStanding, Trusted};
 use grid_protocol::entry::Unanswered;
 use grid_protocol::{Digest, PublicKey, RejectCode, Runtime};
 use std::sync::Arc;
 
 /// Decisions that one answer holds.
 const MAX_DECISIONS: usize = 100;
+
+/// `GET /v1/receipts/{seq}`: who has an acknowledgement finds the proof by it.
+pub(crate) async fn receipt(
+    State(shared): State<Arc<Shared>>,
+    Id(seq): Id<u64>,
+) -> Result<Json<ReceiptPlace>, AppError> {
+    let settled = shared.reads.run(move |db| rows::settled_by(db, seq)).await?;
+    let settled = settled.ok_or_else(AppError::not_found)?;
+    Ok(Json(ReceiptPlace { seq, settled }))
+}
 
 /// `GET /v1/nodes/{key}`: a node that was never seen stands as a new one.
 pub(crate) async fn standing(

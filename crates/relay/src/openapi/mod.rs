@@ -161,6 +161,7 @@ fn parameter(name: &str) -> Option<(Make, &'static str)> {
         "number" => (schema::<u32>, "The block's number, from 0."),
         "model" => (schema::<String>, "The model's name or digest."),
         "key" => (schema::<PublicKey>, "The node's key."),
+        "seq" => (schema::<u64>, "The number of the receipt's entry."),
         "account" => (schema::<PublicKey>, "The account's key, or a node's that has none."),
         "code" => (schema::<InvitationCode>, "The invitation code."),
         "campaign" => (schema::<CampaignId>, "The campaign."),

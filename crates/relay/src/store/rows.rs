@@ -331,6 +331,17 @@ pub(crate) fn entry(db: &Connection, seq: u64) -> Found<Entry> {
     found.map(|(kind, bytes)| Ok(Entry::decode(kind, &bytes)?)).transpose()
 }
 
+/// The entry that settled the task of the receipt in entry `seq`; `None` where
+/// that is no receipt, `Some(None)` while nothing did.
+pub(crate) fn settled_by(db: &Connection, seq: u64) -> Result<Option<Option<u64>>, StoreError> {
+    let Some(Entry::Receipt { job, index, .. }) = entry(db, seq)? else { return Ok(None) };
+    let mut query = db.prepare_cached(
+        "SELECT settled FROM tasks WHERE id = (SELECT first_task FROM jobs WHERE id = ?1) + ?2",
+    )?;
+    let settled = query.query_row((job.0, index), |row| row.get::<_, Option<i64>>(0)).optional()?;
+    Ok(Some(settled.flatten().map(|seq| seq as u64)))
+}
+
 /// Entries from `first` on, in order, until `each` says that it has enough.
 /// Fails where one is missing.
 pub(crate) fn entries(

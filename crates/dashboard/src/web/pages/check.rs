@@ -4,6 +4,7 @@
 use crate::json::Read as _;
 use crate::web::checker::{self, Checker};
 use crate::web::files::{drop_zone, save};
+use crate::web::net;
 use crate::web::parts::{Cell, facts, notice, verdict, words_of};
 use crate::words;
 use grid_protocol::PublicKey;
@@ -44,6 +45,7 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
     let status = RwSignal::new("Loading the checker…");
     let key = RwSignal::new(String::new());
     let worker = checker::kept();
+    let first = StoredValue::new(true);
 
     let show = move |name: String, file: String| {
         let relay = match key.get_untracked().trim() {
@@ -71,8 +73,27 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
             }
             "report" => checked.update(|checked| checked["report"] = told.clone()),
             "failed" => {
-                status.set("");
-                failed.set(Some(text()));
+                let told = text();
+                spawn_local(async move {
+                    match settled(
+                        entry.filter(|_| first.try_update_value(std::mem::take) == Some(true)),
+                    )
+                    .await
+                    {
+                        Some(Value::Null) => status.set(
+                            "This receipt is in the log, and its task isn't settled yet: other \
+                             nodes check it first. Come back in a while.",
+                        ),
+                        Some(seq) => {
+                            let ask = json!({"prove": {"seq": seq}});
+                            worker.with_value(|worker| worker.as_ref().map(|it| it.ask(&ask)));
+                        }
+                        None => {
+                            status.set("");
+                            failed.set(Some(told));
+                        }
+                    }
+                });
             }
             _ => {}
         }
@@ -127,6 +148,13 @@ pub(in crate::web) fn check(entry: Option<u64>) -> AnyView {
         {move || checked.with(told)}
     }
     .into_any()
+}
+
+/// Which entry settled the task of the receipt in this one: a receipt's own
+/// number leads to its proof. Null while nothing did; `None` where it is none.
+async fn settled(receipt: Option<u64>) -> Option<Value> {
+    let place = net::json(&format!("v1/receipts/{}", receipt?), "").await.ok()?;
+    Some(place["settled"].clone())
 }
 
 fn told(checked: &Value) -> Option<AnyView> {
