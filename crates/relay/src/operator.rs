@@ -11,6 +11,8 @@ use crate::store::{
 };
 use base64::Engine as _;
 use grid_protocol::{Digest, SigningKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -173,6 +175,32 @@ fn kept(path: &Path, mode: u32, first: impl FnOnce() -> String) -> Result<String
         }
         Err(error) => Err(io_error(what())(error)),
     }
+}
+
+/// What a JSON file of the data directory lists; nothing where there is none.
+pub(crate) fn read_list<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RelayError> {
+    let what = || format!("can't read {}", path.display());
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| io_error(what())(io::Error::new(io::ErrorKind::InvalidData, error))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(io_error(what())(error)),
+    }
+}
+
+/// Writes such a file anew; makes its folder where it is missing.
+pub(crate) fn write_list<T: Serialize>(
+    path: &Path,
+    mode: u32,
+    list: &[T],
+) -> Result<(), RelayError> {
+    let what = || format!("can't write {}", path.display());
+    let text = serde_json::to_string_pretty(list)
+        .map_err(|error| io_error(what())(io::Error::other(error)))?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(io_error(what()))?;
+    }
+    write_kept(path, mode, &format!("{text}\n")).map_err(io_error(what()))
 }
 
 /// Written beside and renamed: a crash leaves a whole file or none.

@@ -4,16 +4,14 @@
 
 use crate::core::random;
 use crate::error::AppError;
-use crate::operator::{OperatorError, write_kept};
-use crate::server::{RelayError, io_error};
+use crate::operator::{OperatorError, read_list, write_list};
+use crate::server::RelayError;
 use crate::store::people::{self, CodeRow};
 use crate::store::{Reads, StoreError};
 use grid_protocol::entry::InvitationKind;
 use grid_protocol::{InvitationCode, PublicKey};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -82,23 +80,11 @@ pub fn remove_site(data_dir: &Path, key: &str) -> Result<(), RelayError> {
 
 /// Every site, in the order in which they came.
 pub fn sites(data_dir: &Path) -> Result<Vec<Site>, RelayError> {
-    let path = data_dir.join(FILE);
-    let what = || format!("can't read {}", path.display());
-    match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| io_error(what())(io::Error::new(io::ErrorKind::InvalidData, error))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(io_error(what())(error)),
-    }
+    read_list(&data_dir.join(FILE))
 }
 
 fn save(data_dir: &Path, all: &[Site]) -> Result<(), RelayError> {
-    let path = data_dir.join(FILE);
-    let what = || format!("can't write {}", path.display());
-    let text = serde_json::to_string_pretty(all)
-        .map_err(|error| io_error(what())(io::Error::other(error)))?;
-    fs::create_dir_all(data_dir).map_err(io_error(what()))?;
-    write_kept(&path, 0o644, &format!("{text}\n")).map_err(io_error(what()))
+    write_list(&data_dir.join(FILE), 0o644, all)
 }
 
 /// An origin as browsers write it: `https://` or `http://`, a host, perhaps a
@@ -191,6 +177,7 @@ impl Sites {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn origins_are_written_one_way() {

@@ -2,14 +2,13 @@
 //! running relay reads. It holds their SHA-256 only.
 
 use crate::core::random;
-use crate::operator::{OperatorError, write_kept};
-use crate::server::{RelayError, io_error};
+use crate::operator::{OperatorError, read_list, write_list};
+use crate::server::RelayError;
 use crate::state::unix_ms;
 use base64::Engine as _;
 use grid_protocol::Digest;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// Name of the file in the data directory.
 const FILE: &str = "operators.json";
@@ -60,23 +59,11 @@ pub fn revoke_operator(data_dir: &Path, name: &str) -> Result<(), RelayError> {
 
 /// Every operator's key, in the order in which they were made.
 pub fn operators(data_dir: &Path) -> Result<Vec<OperatorKey>, RelayError> {
-    let path = data_dir.join(FILE);
-    let what = || format!("can't read {}", path.display());
-    match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| io_error(what())(io::Error::new(io::ErrorKind::InvalidData, error))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(io_error(what())(error)),
-    }
+    read_list(&data_dir.join(FILE))
 }
 
 fn save(data_dir: &Path, keys: &[OperatorKey]) -> Result<(), RelayError> {
-    let path = data_dir.join(FILE);
-    let what = || format!("can't write {}", path.display());
-    let text = serde_json::to_string_pretty(keys)
-        .map_err(|error| io_error(what())(io::Error::other(error)))?;
-    fs::create_dir_all(data_dir).map_err(io_error(what()))?;
-    write_kept(&path, 0o600, &format!("{text}\n")).map_err(io_error(what()))
+    write_list(&data_dir.join(FILE), 0o600, keys)
 }
 
 /// The keys that a running relay takes.
@@ -106,6 +93,7 @@ impl Operators {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
