@@ -1,21 +1,25 @@
 // Measures whether a page feels the node: `node bench-manners.mjs [--json] [--rounds N]`. Somebody
 // types and scrolls; the node is on (a quarter of a core while the device is in use, one task that
-// runs) and off, by turns.
+// runs) and off, by turns. Then what a share brings: the fuel of a second at a part of a core, of
+// that part of what the whole core brings in the same round.
 import { Browser } from './lib/browser.mjs';
 import { options } from './lib/args.mjs';
 import { desk, percentile, use } from './lib/hands.mjs';
 import { endless } from './lib/modules.mjs';
 import { Relay } from './lib/relay.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep, until } from './lib/wait.mjs';
 
 const ROUND_MS = 6_000;
 const WAIT = 60_000;
+const SHARES = [5, 25, 50];
+const WORK_MS = 4_000;
 const given = options();
 const rounds = Number(given.rounds);
 const relay = await Relay.start(given.relayBin, { believing: true });
 const browser = await Browser.start(given.ext);
 const latencies = { on: [], off: [] };
 const ratios = [];
+const shares = Object.fromEntries(SHARES.map(share => [share, []]));
 try {
   await browser.switchOn(relay.url, { onBattery: true });
   await browser.change({ in_use: { cpu: 25, gpu: 0 }, idle: { cpu: 25, gpu: 0 } });
@@ -40,6 +44,22 @@ try {
     }
     ratios.push(percentile(found.on, 95) / percentile(found.off, 95));
   }
+  await page.close();
+  await set(true);
+  /** Fuel a second at a share of a core. */
+  const rate = async cpu => {
+    await browser.change({ in_use: { cpu, gpu: 0 }, idle: { cpu, gpu: 0 } });
+    const look = async () => [(await browser.view()).running[0].fuel, performance.now()];
+    await sleep(500); // The slice that was under way is over.
+    const [before, began] = await look();
+    await sleep(WORK_MS);
+    const [after, ended] = await look();
+    return (after - before) / (ended - began) * 1_000;
+  };
+  for (let round = 0; round < rounds; round += 1) {
+    const whole = await rate(100);
+    for (const share of SHARES) shares[share].push(await rate(share) / (whole * share / 100));
+  }
 } finally {
   await browser.stop();
   await relay.stop();
@@ -56,10 +76,13 @@ const result = {
   off: figures('off'),
   p95_ratio: percentile(latencies.on, 95) / percentile(latencies.off, 95),
   p95_ratio_median_of_rounds: percentile(ratios, 50),
+  /** By share in percent: fuel a second, of that share of a whole core's. */
+  kept: Object.fromEntries(SHARES.map(share => [share, percentile(shares[share], 50)])),
 };
 if (given.json) console.log(JSON.stringify(result));
 else {
   const line = how => `${how.padEnd(3)} p50 ${result[how].p50_ms.toFixed(1)} ms, p95 ${result[how].p95_ms.toFixed(1)} ms (${result[how].events} events)`;
   console.log(`${line('off')}\n${line('on')}\np95 with the node on: ${(100 * result.p95_ratio).toFixed(1)}% of that with it off`);
+  for (const share of SHARES) console.log(`work at ${share}% of a core: ${(100 * result.kept[share]).toFixed(0)}% of that share of a whole core's`);
 }
 process.exit(0);
