@@ -54,7 +54,7 @@ const HTML = `
 <p id="giving" hidden><button id="give" type="button" class="link" data-text="invite_copy"></button>
   <span id="given" role="status"></span></p>
 <template id="task">
-  <li><span class="name"></span><span class="spent"></span><progress></progress><span class="since"></span></li>
+  <li><span class="name"></span><span class="spent"></span><progress></progress><span class="since"></span><bdi class="publisher"></bdi></li>
 </template>
 <template id="receipt">
   <li>
@@ -135,13 +135,14 @@ export function controls(root, { ask, words, mark = 'icons/mark.svg' }) {
 
   function renderRunning(running) {
     sync($('running'), $('task'), running, (item, run) => {
-      const [name, spent, bar, since] = item.children;
+      const [name, spent, bar, since, publisher] = item.children;
       const [done, value, max] = progress(run);
       say(name, title(run));
       name.title = run.module;
       say(spent, done);
       [bar.value, bar.max, bar.ariaLabel] = [value, max, title(run)];
       say(since, words('since', [format.time(run.since), host(view.settings.relay)]));
+      say(publisher, run.owner && words(run.job ? 'published_job' : 'published', [run.owner, run.job]));
     });
   }
 

@@ -6,8 +6,8 @@ use grid_node::{
 };
 use grid_protocol::limits::{MAX_ADMITTED, MAX_INPUT, MAX_MESSAGE};
 use grid_protocol::{
-    Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, LeaseToken, Runtime,
-    Side, Spec, ToNode, decode, encode,
+    Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, LeaseToken,
+    Publisher, Runtime, Side, Spec, ToNode, decode, encode,
 };
 
 const ORIGIN: &str = "http://127.0.0.1:8090";
@@ -68,6 +68,7 @@ fn script() -> Vec<Vec<u8>> {
         module_bytes: module().len() as u32,
         input: Some(input()),
         draft: None,
+        publisher: Some(Publisher { owner: "owner".into(), job: "job".into() }),
     });
     [challenge, welcome, lease].map(|message| encode(&message)).into()
 }

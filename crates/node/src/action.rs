@@ -1,7 +1,9 @@
 //! What a node asks of whoever drives it.
 
 use crate::Share;
-use grid_protocol::{Ack, Digest, LeaseId, LeaseToken, PublicKey, Runtime, Signature, Spec};
+use grid_protocol::{
+    Ack, Digest, LeaseId, LeaseToken, PublicKey, Publisher, Runtime, Signature, Spec,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub struct SavedLease {
     pub spec: Spec,
     /// The relay that granted it.
     pub relay: PublicKey,
+    /// Whose work it is.
+    pub publisher: Publisher,
 }
 
 /// A receipt that the relay acknowledged, and what it was for: enough to prove

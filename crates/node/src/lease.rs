@@ -3,7 +3,8 @@
 use crate::infer::Inferring;
 use crate::{Receipted, SavedLease};
 use grid_protocol::{
-    Ack, Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Runtime, Signature, Spec,
+    Ack, Digest, GiveBackReason, LeaseId, LeaseToken, PublicKey, Publisher, Runtime, Signature,
+    Spec,
 };
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub(crate) struct Lease {
     pub(crate) spec_digest: Digest,
     /// The relay that granted it.
     pub(crate) relay: PublicKey,
+    /// Whose work it is; empty where the relay doesn't say.
+    pub(crate) publisher: Publisher,
     /// When it came, in the driver's milliseconds.
     pub(crate) since: u64,
     /// Fuel used so far.
@@ -70,6 +73,7 @@ impl Lease {
             spec_digest: saved.spec.digest(),
             spec: saved.spec,
             relay: saved.relay,
+            publisher: saved.publisher,
             since: now,
             fuel: 0,
             inferring: Inferring::default(),

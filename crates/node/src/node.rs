@@ -207,6 +207,8 @@ impl Node {
             running: unfinished
                 .map(|(id, lease)| Running {
                     lease: *id,
+                    owner: lease.publisher.owner.clone(),
+                    job: lease.publisher.job.clone(),
                     runtime: lease.spec.runtime,
                     module: lease.spec.module.to_string(),
                     model: lease.inferring.model.clone(),

@@ -56,6 +56,10 @@ pub enum Why {
 pub struct Running {
     /// Its lease.
     pub lease: LeaseId,
+    /// Name of the owner who published its job, as the relay says it; or empty.
+    pub owner: String,
+    /// The job's name, as its owner gave it; or empty.
+    pub job: String,
     /// What executes it.
     pub runtime: Runtime,
     /// Digest of the module or model.

@@ -7,7 +7,7 @@ use crate::policy::Permission;
 use crate::{Action, FetchKind, Node, RunReport, SavedLease};
 use grid_protocol::{
     Ack, Digest, ExitReason, Files, FromNode, GiveBackReason, LeaseId, LeaseOffer, Package,
-    PublicKey, ReceiptBody, RunResult, Runtime, Side, Signature, Spec, encode, limits,
+    PublicKey, Publisher, ReceiptBody, RunResult, Runtime, Side, Signature, Spec, encode, limits,
 };
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ impl Node {
             token: offer.token,
             spec_digest: Digest::of(&offer.spec),
             relay,
+            publisher: named(offer.publisher),
             since: self.clock,
             fuel: 0,
             inferring: Inferring::new(offer.draft),
@@ -449,6 +450,7 @@ impl Node {
             token: lease.token,
             spec: lease.spec.clone(),
             relay: lease.relay,
+            publisher: lease.publisher.clone(),
         });
         out.push(Action::Save(saved.collect()));
     }
@@ -478,6 +480,14 @@ impl Node {
             out.push(Action::Send(encode(&FromNode::Ready { slots })));
         }
     }
+}
+
+/// A publisher's names as they may be shown: no longer than names are, and
+/// without control characters.
+fn named(publisher: Option<Publisher>) -> Publisher {
+    let clean = |name: String, most| name.chars().filter(|c| !c.is_control()).take(most).collect();
+    let Publisher { owner, job } = publisher.unwrap_or_default();
+    Publisher { owner: clean(owner, limits::MAX_OWNER_NAME), job: clean(job, limits::MAX_JOB_NAME) }
 }
 
 /// A report that breaks its spec is the device's fault, not an answer.

@@ -6,7 +6,7 @@ mod support;
 
 use grid_node::Config;
 use grid_protocol::Package;
-use support::{check, check_with};
+use support::{Bench, JOINED, check, check_with};
 
 #[test]
 fn from_switch_to_acknowledged_receipt() {
@@ -251,4 +251,20 @@ fn acknowledgements_are_checked() {
          < save
          = waiting no_work tasks=0 fuel=0 error",
     );
+}
+
+#[test]
+fn it_says_whose_work_it_does_even_when_started_again() {
+    let mut bench = Bench::new(Config::default());
+    for line in JOINED.lines().filter_map(|line| line.trim().strip_prefix("> ")) {
+        bench.line(line);
+    }
+    bench.line("lease A named");
+    let shown = |bench: &Bench| {
+        let run = &bench.node.status().running[0];
+        (run.owner.clone(), run.job.chars().count())
+    };
+    assert_eq!(shown(&bench), ("harbour".into(), 200), "no longer, and nothing but text");
+    bench.line("restart");
+    assert_eq!(shown(&bench), ("harbour".into(), 200));
 }

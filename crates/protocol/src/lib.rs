@@ -31,7 +31,7 @@ pub use join::{Delegation, join_bytes};
 pub use keys::{PublicKey, Signature, SignatureError, SigningKey};
 pub use message::{
     FromNode, GiveBackReason, HeldLease, Inference, Join, LeaseOffer, MessageError, Package,
-    Partial, RefuseCode, RejectCode, RunResult, ToNode, VERSIONS, decode, encode,
+    Partial, Publisher, RefuseCode, RejectCode, RunResult, ToNode, VERSIONS, decode, encode,
 };
 pub use names::{Name, ParseNameError};
 pub use receipt::{Ack, ExitReason, Receipt, ReceiptBody, ReceiptError, UnverifiedReceipt};

@@ -15,6 +15,10 @@ pub const MAX_INPUT: usize = 64 * 1024 * 1024;
 pub const MAX_PARTIAL: usize = 4 * 1024;
 /// Models that a node may say it holds.
 pub const MAX_MODELS: usize = 16;
+/// An owner's name, in bytes.
+pub const MAX_OWNER_NAME: usize = 64;
+/// A job's name, in characters.
+pub const MAX_JOB_NAME: usize = 200;
 /// An invitation code, as text.
 pub const MAX_INVITATION: usize = 32;
 /// Largest output limit a spec may ask for.

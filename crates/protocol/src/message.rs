@@ -402,6 +402,24 @@ pub struct LeaseOffer {
     #[n(6)]
     #[cbor(with = "minicbor::bytes")]
     pub draft: Option<Vec<u8>>,
+    /// Whose work it is.
+    #[n(7)]
+    pub publisher: Option<Publisher>,
+}
+
+/// Whose work a lease is, as the relay tells those who do it. No part of the
+/// spec: it changes no answer.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct Publisher {
+    /// The owner's name, as the operator gave it; at most
+    /// [`limits::MAX_OWNER_NAME`] bytes.
+    #[n(0)]
+    pub owner: String,
+    /// The job's name, as its owner gave it; at most
+    /// [`limits::MAX_JOB_NAME`] characters, or empty.
+    #[n(1)]
+    pub job: String,
 }
 
 /// Numbered codes that travel as `u16`, so that an unknown one decodes.

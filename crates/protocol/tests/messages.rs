@@ -4,8 +4,8 @@
 
 use grid_protocol::{
     BrowserId, Delegation, Digest, FromNode, HeldLease, Inference, Join, LeaseId, LeaseOffer,
-    LeaseToken, MessageError, Package, Partial, PublicKey, RunResult, Signature, ToNode, decode,
-    encode, limits,
+    LeaseToken, MessageError, Package, Partial, PublicKey, Publisher, RunResult, Signature, ToNode,
+    decode, encode, limits,
 };
 use peak_alloc::PeakAlloc;
 use proptest::collection::vec;
@@ -104,11 +104,23 @@ fn to_node() -> impl Strategy<Value = ToNode> {
         any::<u32>(),
         proptest::option::of(bytes()),
         proptest::option::of(bytes()),
+        proptest::option::of((text(), text())),
     );
-    let offer = offer.prop_map(|(lease, token, spec, deadline_ms, module_bytes, input, draft)| {
-        let token = LeaseToken(token);
-        ToNode::Lease(LeaseOffer { lease, token, spec, deadline_ms, module_bytes, input, draft })
-    });
+    let offer =
+        offer.prop_map(|(lease, token, spec, deadline_ms, module_bytes, input, draft, of)| {
+            let token = LeaseToken(token);
+            let publisher = of.map(|(owner, job)| Publisher { owner, job });
+            ToNode::Lease(LeaseOffer {
+                lease,
+                token,
+                spec,
+                deadline_ms,
+                module_bytes,
+                input,
+                draft,
+                publisher,
+            })
+        });
     prop_oneof![
         (any::<u16>(), key(), text(), any::<[u8; 32]>()).prop_map(
             |(version, relay, origin, nonce)| ToNode::Challenge { version, relay, origin, nonce }

@@ -7,9 +7,9 @@
 
 use grid_protocol::{
     AccountRequest, Ack, BrowserId, Delegation, Digest, ExitReason, Files, FromNode, HeldLease,
-    Inference, Join, LeaseId, LeaseOffer, LeaseToken, Package, Partial, PublicKey, ReceiptBody,
-    RunResult, Runtime, Side, Signature, SigningKey, Spec, ToNode, decode, default_seed, encode,
-    join_bytes,
+    Inference, Join, LeaseId, LeaseOffer, LeaseToken, Package, Partial, PublicKey, Publisher,
+    ReceiptBody, RunResult, Runtime, Side, Signature, SigningKey, Spec, ToNode, decode,
+    default_seed, encode, join_bytes,
 };
 use serde_json::{Value, json};
 
@@ -254,6 +254,7 @@ fn to_node() -> Vec<(&'static str, ToNode, Value)> {
         module_bytes: 45_000,
         input: Some(input().encode()),
         draft: None,
+        publisher: None,
     };
     vec![
         (
@@ -294,6 +295,17 @@ fn to_node() -> Vec<(&'static str, ToNode, Value)> {
             json!({"lease": lease, "token": hex::encode(offer.token.0),
                 "spec": hex::encode(&offer.spec), "deadline_ms": 60_000,
                 "module_bytes": 45_000, "input": null}),
+        ),
+        (
+            "lease with publisher",
+            ToNode::Lease(LeaseOffer {
+                publisher: Some(Publisher { owner: "harbour".into(), job: "tides of 2026".into() }),
+                ..offer.clone()
+            }),
+            json!({"lease": lease, "token": hex::encode(offer.token.0),
+                "spec": hex::encode(&offer.spec), "deadline_ms": 60_000,
+                "module_bytes": 45_000, "input": hex::encode(input().encode()),
+                "publisher": {"owner": "harbour", "job": "tides of 2026"}}),
         ),
         (
             "lease with draft",

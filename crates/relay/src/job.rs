@@ -3,7 +3,7 @@
 use crate::store::{JobRow, TaskRow};
 use grid_protocol::api::NewJob;
 use grid_protocol::infer::Work;
-use grid_protocol::{Digest, JobId, Runtime, Spec};
+use grid_protocol::{Digest, JobId, Publisher, Runtime, Spec};
 use grid_scheduler::Needs;
 use tokio::sync::watch;
 
@@ -19,6 +19,8 @@ pub(crate) struct Input {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: JobId,
+    /// Its owner's name.
+    pub(crate) owner: String,
     pub(crate) template: NewJob,
     pub(crate) admitted: Digest,
     pub(crate) admission: u16,
@@ -32,6 +34,7 @@ impl Job {
     pub(crate) fn of_row(row: &JobRow, tasks: &[TaskRow]) -> Self {
         Self {
             id: row.id,
+            owner: row.owner.clone(),
             template: row.template.clone(),
             admitted: row.admitted,
             admission: row.admission,
@@ -53,6 +56,11 @@ impl Job {
     pub(crate) fn spec(&self, index: u32) -> Option<Spec> {
         let input = self.input(index)?;
         Some(self.template.spec(self.admitted, self.admission, input.digest))
+    }
+
+    /// Whose work it is, as nodes are told.
+    pub(crate) fn publisher(&self) -> Publisher {
+        Publisher { owner: self.owner.clone(), job: self.template.name.clone() }
     }
 
     /// What its tasks need of a node.

@@ -10,7 +10,7 @@ use crate::store::{
     SqliteStore, Store, StoreError, Write, check, model_named, rows,
 };
 use base64::Engine as _;
-use grid_protocol::{Digest, SigningKey};
+use grid_protocol::{Digest, SigningKey, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, OpenOptions};
@@ -22,8 +22,6 @@ use thiserror::Error;
 
 /// Longest name of a model, in bytes.
 const MAX_MODEL_NAME: usize = 64;
-/// Longest name of an owner, in bytes.
-const MAX_OWNER: usize = 64;
 
 /// Why an operator's command failed.
 #[derive(Debug, Error)]
@@ -220,7 +218,7 @@ pub(crate) fn write_kept(path: &Path, mode: u32, text: &str) -> io::Result<()> {
 /// A new owner's key, and the write that makes it valid.
 pub(crate) fn new_owner(name: &str, budget: u64) -> Result<(String, Write), OperatorError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > MAX_OWNER || !name.chars().all(allowed) {
+    if name.is_empty() || name.len() > limits::MAX_OWNER_NAME || !name.chars().all(allowed) {
         return Err(OperatorError::Name);
     }
     let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::<32>());

@@ -355,6 +355,7 @@ impl Shared {
             module_bytes: job.module_bytes,
             input,
             draft: self.draft(job, index).await,
+            publisher: Some(job.publisher()),
         }))
     }
 

@@ -45,6 +45,7 @@ export default {
     await until('a bar moves', async () => await popup.locator('progress').evaluate(bar => bar.value) > 0, WAIT);
     await says('working', 'working');
     await shown(popup, '.since', relay.address);
+    await shown(popup, '.publisher', 'browser test, published by tests');
     await shown(popup, '#tasks', '1');
     await shown(popup, '#points', '3');
     await shown(popup, '#today', '3');

@@ -113,20 +113,27 @@ pub(crate) async fn save_leases(leases: &[SavedLease]) -> Result<(), String> {
     write(SESSION, LEASES, &packed).await
 }
 
-/// Lease, token, relay, spec: the spec's bytes are canonical, and a codec for
-/// its fields in JavaScript would be larger than this.
+/// Lease, token, relay, length of the publisher, publisher, spec: the spec's
+/// bytes are canonical, and a codec for its fields in JavaScript would be
+/// larger than this.
 fn pack(lease: &SavedLease) -> Vec<u8> {
-    [&lease.lease.0[..], &lease.token.0, &lease.relay.0, &lease.spec.encode()].concat()
+    let publisher = messages::encode(&lease.publisher);
+    let length = (publisher.len() as u32).to_be_bytes();
+    let spec = lease.spec.encode();
+    [&lease.lease.0[..], &lease.token.0, &lease.relay.0, &length, &publisher, &spec].concat()
 }
 
 fn unpack(bytes: &[u8]) -> Option<SavedLease> {
     let (lease, rest) = bytes.split_first_chunk()?;
     let (token, rest) = rest.split_first_chunk()?;
-    let (relay, spec) = rest.split_first_chunk()?;
+    let (relay, rest) = rest.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (publisher, spec) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
     Some(SavedLease {
         lease: LeaseId(*lease),
         token: LeaseToken(*token),
         relay: PublicKey(*relay),
+        publisher: messages::decode(publisher)?,
         spec: Spec::decode(spec).ok()?,
     })
 }

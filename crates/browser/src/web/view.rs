@@ -62,6 +62,8 @@ struct Kept<'a> {
 #[derive(Debug, Serialize)]
 struct Running {
     lease: LeaseId,
+    owner: String,
+    job: String,
     runtime: Runtime,
     module: String,
     model: String,
@@ -79,6 +81,8 @@ impl<'a> View<'a> {
         let Besides { settings, models, figures, account, trouble, today, newest } = besides;
         let running = status.running.into_iter().map(|run| Running {
             lease: run.lease,
+            owner: run.owner,
+            job: run.job,
             runtime: run.runtime,
             module: run.module,
             model: run.model,

@@ -7,8 +7,8 @@ use grid_node::{
 };
 use grid_protocol::{
     Ack, BrowserId, Delegation, Digest, ExitReason, Files, FromNode, GiveBackReason, Inference,
-    LeaseId, LeaseOffer, LeaseToken, Partial, Runtime, Side, Signature, SigningKey, Spec, ToNode,
-    decode, encode, join_bytes,
+    LeaseId, LeaseOffer, LeaseToken, Partial, Publisher, Runtime, Side, Signature, SigningKey,
+    Spec, ToNode, decode, encode, join_bytes,
 };
 use std::collections::BTreeMap;
 
@@ -264,6 +264,10 @@ impl Bench {
                         _ => Some(input()),
                     },
                     draft: None,
+                    publisher: has("named").then(|| Publisher {
+                        owner: "har\u{7}bour".into(),
+                        job: "j".repeat(1_000),
+                    }),
                 }))
             }
             "infer" => {
@@ -279,6 +283,7 @@ impl Bench {
                     module_bytes: 1,
                     input: Some(input()),
                     draft: has("draft").then(|| b"draft".to_vec()),
+                    publisher: None,
                 }))
             }
             "text" => self.tell(Event::Text {
@@ -542,7 +547,7 @@ pub(crate) fn check_with(config: Config, script: &str) {
     assert!(asked.is_empty(), "not expected at the end: {asked:?}");
 }
 
-const JOINED: &str = "
+pub(crate) const JOINED: &str = "
     > idle idle
     > on
     < connect ws://127.0.0.1:8090/v1/node

@@ -27,8 +27,6 @@ use tokio::sync::watch;
 
 /// Largest body of `POST /v1/jobs`: beyond, inputs are put as blobs.
 const MAX_JOB: usize = 64 << 20;
-/// Longest name of a job or task, in characters.
-const MAX_NAME: usize = 200;
 /// Most jobs that one answer lists.
 const MAX_LIST: usize = 1000;
 
@@ -53,7 +51,7 @@ pub(crate) async fn submit(
     };
     let (tasks, bodies) = inputs(&shared, owner.id, tasks).await?;
     let inputs = Inputs { tasks, bodies };
-    let info = start(&shared, owner.id, JobId(random()), job, program, inputs).await?;
+    let info = start(&shared, &owner, JobId(random()), job, program, inputs).await?;
     Ok((StatusCode::CREATED, Json(info)))
 }
 
@@ -100,7 +98,7 @@ pub(crate) struct Inputs {
 /// Starts a job that this owner pays.
 pub(crate) async fn start(
     shared: &Shared,
-    owner: OwnerId,
+    owner: &OwnerRow,
     id: JobId,
     mut job: NewJob,
     program: Program,
@@ -136,7 +134,7 @@ pub(crate) async fn start(
 
     let row = NewJobRow {
         id,
-        owner,
+        owner: owner.id,
         created_ms: unix_ms(),
         runtime: spec.runtime,
         template: serde_json::to_string(&job)
@@ -169,6 +167,7 @@ pub(crate) async fn start(
     };
     let started = Arc::new(Job {
         id,
+        owner: owner.name.clone(),
         template: job,
         admitted: row.admitted,
         admission: row.admission,
@@ -205,9 +204,9 @@ fn parse(bytes: &[u8]) -> Result<(NewJob, Vec<Submitted>), AppError> {
     if tasks.is_empty() || tasks.len() > limits::MAX_TASKS {
         return Err(bad(format!("a job has 1 to {} tasks", limits::MAX_TASKS)));
     }
-    let long = |name: &str| name.chars().count() > MAX_NAME;
+    let long = |name: &str| name.chars().count() > limits::MAX_JOB_NAME;
     if long(&job.name) || tasks.iter().any(|task| long(&task.name)) {
-        return Err(bad(format!("a name has at most {MAX_NAME} characters")));
+        return Err(bad(format!("a name has at most {} characters", limits::MAX_JOB_NAME)));
     }
     let mut submitted = Vec::with_capacity(tasks.len());
     for (index, task) in tasks.into_iter().enumerate() {

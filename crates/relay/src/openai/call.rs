@@ -104,7 +104,7 @@ pub(crate) async fn submit(
     };
     let (id, program) = (JobId(random()), Program::of_model(&asked.model));
     let text = text.then(|| shared.core().watch_text(id));
-    let started = start(shared, owner.id, id, job, program, Inputs { tasks, bodies }).await;
+    let started = start(shared, owner, id, job, program, Inputs { tasks, bodies }).await;
     let owner = owner.id;
     let row = match started {
         Ok(_) => shared.reads.run(move |db| rows::job(db, owner, id)).await?,

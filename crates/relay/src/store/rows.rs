@@ -29,6 +29,8 @@ pub struct JobRow {
     pub id: JobId,
     /// When it was submitted, milliseconds since 1970-01-01 UTC.
     pub created_ms: u64,
+    /// Its owner's name.
+    pub owner: String,
     /// Where it stands.
     pub state: JobState,
     /// What it is, without its tasks.
@@ -196,7 +198,8 @@ pub(crate) fn body(db: &Connection, digest: Digest) -> Found<Vec<u8>> {
 }
 
 const JOB: &str = "SELECT row, id, created_ms, state, template, admitted, admission, module_bytes,
-    first_task, tasks, voted, done, failed, budget, spent FROM jobs";
+    first_task, tasks, voted, done, failed, budget, spent,
+    (SELECT name FROM owners WHERE owners.id = owner) FROM jobs";
 
 /// An owner's job.
 pub(crate) fn job(db: &Connection, owner: OwnerId, id: JobId) -> Found<JobRow> {
@@ -250,6 +253,7 @@ fn job_row(row: &Row<'_>) -> Result<JobRow, StoreError> {
         failed: unsigned(row, 12)?,
         budget: unsigned(row, 13)?,
         spent: unsigned(row, 14)?,
+        owner: row.get(15)?,
     })
 }
 
