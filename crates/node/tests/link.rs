@@ -244,6 +244,107 @@ fn refusals_wait_long() {
 }
 
 #[test]
+fn another_node_of_this_browser_goes_first() {
+    let refused = "> on
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         > ready
+         < pace 50
+         > opened
+         < hello
+         > challenge
+         < join
+         > refused 9
+         < disconnect
+         = connecting elsewhere no-error\n";
+    // It asks again, a node that works elsewhere or not, and says so meanwhile.
+    let again = "> after 14999
+         > until
+         < connect ws://127.0.0.1:8090/v1/node
+         = connecting elsewhere no-error
+         > opened
+         < hello
+         > challenge
+         < join
+         = connecting elsewhere no-error\n";
+    let welcome = "> welcome
+         < announce 2
+         = waiting no_work no-error\n";
+    check(&format!("{refused}{again}> refused 9\n< disconnect\n{again}{welcome}"));
+    // It is no fault of the relay's: what was in hand before is taken up again.
+    check(
+        "play joined
+         > lease A
+         < fetch A module
+         < save A
+         > fetched A module
+         < run A
+         > refused 9
+         < disconnect
+         > finished A
+         > until
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge
+         < join A
+         > welcome
+         < result A exit code=3 fuel=100
+         < announce 1
+         > rejected A
+         < drop A
+         < save
+         = waiting no_work error",
+    );
+    // Switched off, paused or sent elsewhere, it asks no more.
+    check(&format!(
+        "{refused}
+         > off
+         < stop
+         = off switched_off no-error
+         > after 600000
+         > on
+         < connect ws://127.0.0.1:8090/v1/node
+         < start
+         = connecting joining no-error"
+    ));
+    check(&format!(
+        "{refused}
+         > snooze 100000
+         < pace 0
+         = paused snoozed until=100000 no-error
+         > after 99999
+         > after 1
+         < connect ws://127.0.0.1:8090/v1/node
+         < pace 50"
+    ));
+    check(&format!(
+        "{refused} > on relay=http://other.example\n < connect ws://other.example/v1/node"
+    ));
+}
+
+/// It asks every 15 to 30 seconds, for as long as it takes.
+#[test]
+fn another_node_of_this_browser_is_waited_for() {
+    let config = grid_node::Config { jitter_seed: 7, ..grid_node::Config::default() };
+    let mut bench = support::Bench::new(config);
+    bench.line("on");
+    let mut asked = Vec::new();
+    while bench.now < 3_600_000 {
+        for line in ["opened", "challenge", "refused 9"] {
+            bench.line(line);
+        }
+        let from = bench.now;
+        while !bench.after(100).iter().any(|a| matches!(a, grid_node::Action::Connect(_))) {
+            assert!(bench.now - from <= 31_000, "it doesn't ask again");
+        }
+        asked.push(bench.now - from);
+    }
+    assert!(asked.iter().all(|wait| (15_000..=30_100).contains(wait)), "{asked:?}");
+    assert!((120..=240).contains(&asked.len()), "{}", asked.len());
+}
+
+#[test]
 fn messages_out_of_order_end_the_connection() {
     let before = "> on
          < connect ws://127.0.0.1:8090/v1/node
