@@ -1,77 +1,88 @@
-// A visitor's agreement: for one site, or, where the browser lets this frame reach the storage that
-// all sites' frames share, for every site that asks. It ends after 24 hours, and when the clock is
-// not what it was.
+// A visitor's agreement: for one site, or, where the browser lets this frame reach what all sites'
+// frames share, for every site that asks. It ends after 24 hours, and when the clock is not what it
+// was.
+import { browserId, share, sharedId } from './identity.js';
+import { get, set } from './shared.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Clocks are set right by so much now and then. */
 const SLACK_MS = 5 * 60 * 1000;
-const EVERYWHERE = 'grid.agreed';
-/** The relay's own page (www/node/tab.js) leaves it: no frame does, so who finds it shares with all. */
-const OWN_PAGE = 'grid.own-page';
+const EVERYWHERE = 'grid-agreed';
+/** Longer than it holds: one that ended is told from one that was withdrawn. */
+const KEPT_S = 2 * DAY_MS / 1000;
+/** After an agreement that was to be for every site. */
+const REFUSED = '-refused';
+
+/** Until when an agreement holds, which is written `SINCE-UNTIL`: milliseconds since 1970. */
+function holds(text) {
+  const [since, until] = String(text).split('-').map(Number);
+  const now = Date.now();
+  return since - SLACK_MS <= now && now < until && until - since <= DAY_MS ? until : undefined;
+}
 
 /** `site`: its key. `local`: this site's part of the storage. */
 export function agreement(site, local) {
   const here = `grid.agreed.${site}`;
   const stopped = `grid.stopped.${site}`;
-  /** The storage that all sites share, once this frame may reach it. */
-  let shared;
+  /** Whether this frame reaches what all sites' frames share. */
+  let shares = false;
 
-  const read = (storage, key) => {
-    try {
-      const { since, until } = JSON.parse(storage.getItem(key));
-      const now = Date.now();
-      return since - SLACK_MS <= now && now < until && until - since <= DAY_MS ? until : undefined;
-    } catch {
-      return undefined;
-    }
-  };
   const forEverySite = () =>
-    (shared && local.getItem(stopped) === null ? read(shared, EVERYWHERE) : undefined);
+    (shares && local.getItem(stopped) === null ? holds(get(EVERYWHERE)) : undefined);
+  const forThisSite = () => holds(local.getItem(here));
   return {
     /** Until when it holds; `undefined` where it doesn't. */
-    until: () => forEverySite() ?? read(local, here),
+    until: () => forEverySite() ?? forThisSite(),
     forEverySite: () => forEverySite() !== undefined,
-    shared: () => shared,
+    /** It was to hold for every site, and the browser keeps them apart. */
+    refused: () => Boolean(local.getItem(here)?.endsWith(REFUSED)),
+    /** It held for every site, and ended on another one, before its time. */
+    withdrawn: () => shares && local.getItem(here) === null && get(EVERYWHERE) === undefined,
+    /** The browser's id: every site's only under an agreement for every site. */
+    browser: () => (forEverySite() && sharedId()) ?? browserId(local),
     /** Finds what the browser lets this frame share without asking anybody. */
     async look() {
       const permission = await navigator.permissions?.query({ name: 'storage-access' })
         .catch(() => undefined);
-      if (permission?.state === 'granted') shared = await sharedStorage();
+      if (permission?.state === 'granted') shares = await access();
     },
     /**
      * In a click: the visitor agrees, for this site at once. If `everywhere`, the browser may ask,
-     * too; `widened()` is called once the agreement is for every site.
+     * too; resolves to whether the agreement is for every site.
      */
-    give(everywhere, widened) {
+    async give(everywhere) {
       const since = Date.now();
-      const text = JSON.stringify({ since, until: since + DAY_MS });
+      const text = `${since}-${since + DAY_MS}`;
       local.removeItem(stopped);
       local.setItem(here, text);
-      if (!everywhere) return;
-      sharedStorage().then(found => {
-        if (!found || read(local, here) === undefined) return;
-        found.setItem(EVERYWHERE, text);
-        local.removeItem(here);
-        widened();
-      });
+      if (!everywhere) return false;
+      shares = await access();
+      // Withdrawn while the browser asked, it stays so.
+      if (forThisSite() === undefined) return false;
+      if (shares) set(EVERYWHERE, text, KEPT_S);
+      if (!shares || get(EVERYWHERE) !== text) {
+        local.setItem(here, text + REFUSED);
+        return false;
+      }
+      share(sharedId() ?? browserId(local));
+      local.removeItem(here);
+      return true;
     },
     /** The agreement ends: for this site, or for every site. */
     withdraw(everywhere) {
       local.removeItem(here);
-      if (everywhere) shared?.removeItem(EVERYWHERE);
+      if (everywhere) set(EVERYWHERE, '', 0);
       else if (forEverySite()) local.setItem(stopped, '');
     },
   };
 }
 
-async function sharedStorage() {
+/** Asks the browser; from then on this frame's cookies are those of the relay's own page. */
+async function access() {
   try {
-    // Chromium hands the storage over; in Firefox the frame's own becomes the shared one.
-    const handle = await document.requestStorageAccess({ localStorage: true });
-    const found = handle?.localStorage ?? window.localStorage;
-    // A browser may grant access and keep the sites apart all the same.
-    return found.getItem(OWN_PAGE) === null ? undefined : found;
+    await document.requestStorageAccess();
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }

@@ -10,6 +10,8 @@ const MINE = [...document.scripts].find(({ src }) => src === import.meta.url);
 /** That the frame ran, so that the next page of this session opens it again. */
 const SESSION = 'grid-node';
 const ANSWER_MS = 20_000;
+/** A page that is left may be kept as it was, and with it what runs there, and come back. */
+const HEARD = ['message', 'pagehide', 'pageshow'];
 
 const WORDS = {
   en: ['Lend computing power', 'Nothing runs yet', 'Computing for others', 'Paused', 'Connecting',
@@ -97,13 +99,13 @@ class GridNode extends HTMLElement {
     this.#button.onclick = event => event.isTrusted && this.#open(false);
     this.#root.replaceChildren(this.#button);
     this.#say('off');
-    addEventListener('message', this);
+    for (const kind of HEARD) addEventListener(kind, this);
     // Who makes elements by script may say their site after they are in the page.
     queueMicrotask(() => this.isConnected && remembered() && this.#open(true));
   }
 
   disconnectedCallback() {
-    removeEventListener('message', this);
+    for (const kind of HEARD) removeEventListener(kind, this);
     this.#close('off');
   }
 
@@ -153,7 +155,9 @@ class GridNode extends HTMLElement {
     this.#say(state);
   }
 
-  handleEvent({ source, origin, data }) {
+  handleEvent({ type, persisted, source, origin, data }) {
+    if (type === 'pagehide') return this.#close('off');
+    if (type === 'pageshow') return persisted && remembered() && this.#open(true);
     if (!this.#frame || source !== this.#frame.contentWindow || origin !== RELAY) return;
     const { grid, why, height, focus } = data ?? {};
     if (!(grid in SAID)) return;

@@ -1,7 +1,6 @@
 // The frame that a site's page holds: asks, runs the node while all of it can be seen, and always
 // shows a Stop. The page that holds it may say hello and stop it; nothing it says starts anything.
 import { agreement } from './consent.js';
-import { browserId } from './identity.js';
 import { load } from './language.js';
 import { one } from './one.js';
 import { guard, watch } from './seen.js';
@@ -68,8 +67,8 @@ function ask() {
   $('agree').onclick = event => {
     if (!event.isTrusted || $('agree').disabled) return;
     end();
-    // Then the node is another one's, in all of the browser: as one that starts anew.
-    agreed.give($('everywhere').checked, () => location.reload());
+    // For every site, the node is another browser's to the relay: as one that starts anew.
+    agreed.give($('everywhere').checked).then(widened => widened && location.reload());
     run();
   };
   $('decline').onclick = () => {
@@ -83,6 +82,8 @@ let seen = false;
 let timer;
 /** Once this frame has the node. */
 let started;
+/** By what the relay knows this browser. */
+let browser;
 
 function run() {
   $('ask').hidden = true;
@@ -109,7 +110,7 @@ async function start() {
   page.given = {
     settings: LENT,
     account: { invitation: SITE },
-    browser: browserId(agreed.shared() ?? page.local),
+    browser: (browser = agreed.browser()),
   };
   try {
     started = await page.start('grid-widget');
@@ -131,6 +132,9 @@ const switchOff = () => {
 };
 
 async function tick() {
+  // The relay's page may have told every site another one: the extension's.
+  if (agreed.until() && agreed.browser() !== browser) return location.reload();
+  if (agreed.withdrawn()) return stop(false);
   if (!agreed.until()) {
     await switchOff();
     $('again').hidden = false;
@@ -153,7 +157,7 @@ function render(view, why) {
   const until = new Date(agreed.until() ?? 0).toLocaleString(words('lang'), { dateStyle: 'short', timeStyle: 'short' });
   const everywhere = agreed.forEverySite();
   say($('holds'), page.kept
-    ? words(everywhere ? 'shared' : 'until', until) + (everywhere ? '' : ` ${words('here_only')}`)
+    ? words(everywhere ? 'shared' : 'until', until) + (agreed.refused() ? ` ${words('here_only')}` : '')
     : words('here_memory'));
   $('withdraw').hidden = !everywhere;
   tell(view.state, why);

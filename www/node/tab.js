@@ -1,6 +1,6 @@
 // The node in a tab of its own: what the extension's popup and options show, in one page.
 import { controls } from './controls.js';
-import { adopt } from './identity.js';
+import { adopt, browserId, share } from './identity.js';
 import { idleness } from './idle.js';
 import { load } from './language.js';
 import { one } from './one.js';
@@ -18,8 +18,6 @@ document.documentElement.lang = words('lang');
 document.title = words('tab_title');
 fill(document, words);
 $('memory').hidden = page.kept;
-// By it the widget's frame knows that it shares this page's storage (www/embed/consent.js).
-page.local.setItem('grid.own-page', '');
 
 const idle = idleness(async state => (await node).idle(state));
 page.idle = idle.state;
@@ -36,6 +34,8 @@ function theirs(view) {
 async function mine() {
   $('elsewhere').hidden = true;
   try {
+    page.given.browser = browserId(page.local);
+    share(page.given.browser);
     await page.start('grid-tab');
     if (asked.has('invite')) await answer({ kind: 'invited', code: asked.get('invite') });
   } catch (error) {

@@ -96,6 +96,20 @@ for (const engine of ENGINES) {
     assert.equal(made.frames().length, 1);
   };
 
+  tests[`a page that is left and come back to (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    await lend(made);
+    // Browsers may keep it as it was, and with it what runs in its frames.
+    await made.goto('about:blank');
+    await until('the relay has none', async () => (await relay.network()).nodes_online === 0, 30_000);
+    await made.goBack();
+    await made.waitForFunction(() => customElements.get('grid-node'));
+    await state(made, 'waiting');
+    await until('the relay has it', async () => (await relay.network()).nodes_online === 1);
+  };
+
   tests[`a page of another site is refused (${engine})`] = async t => {
     const { relay, here } = await hosted(t);
     const told = site(relay, ['https://elsewhere.example']);

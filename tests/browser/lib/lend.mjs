@@ -25,6 +25,18 @@ export async function fresh(t, engine, { isolated = false, preferences = {} } = 
   return browser;
 }
 
+/**
+ * What a visitor of Chromium answers when a relay's frame on this page asks for storage access:
+ * nobody sees a headless browser ask. It holds as long as the session does.
+ */
+export async function allow(browser, made, relay) {
+  const session = await browser.target().createCDPSession();
+  await session.send('Browser.setPermission', {
+    permission: { name: 'storage-access' }, setting: 'granted',
+    origin: new URL(made.url()).origin, embeddedOrigin: relay.url,
+  });
+}
+
 /** A page, and what went wrong on it. */
 export async function page(browser) {
   const made = await browser.newPage();
@@ -157,5 +169,8 @@ export async function lend(made, { everywhere = false } = {}) {
 }
 
 /** Waits until the page is told this state. */
-export const state = (made, ...states) => until(`the widget is ${states}`,
-  async () => states.includes(await made.evaluate(() => gridNode.state)), 40_000);
+export const state = (made, ...states) => until(`the widget is ${states}`, async () => {
+  const [now, why] = await made.evaluate(() => [gridNode.state, document.querySelector('grid-node')?.why]);
+  if (!states.includes(now)) throw new Error(`it is ${now}: ${why}`);
+  return true;
+}, 40_000);
