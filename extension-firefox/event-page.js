@@ -20,16 +20,13 @@ function closeOffice() {
   office = undefined;
 }
 
-// An event page is suspended after 30 s unless an API is called.
+// An event page is suspended after 30 s unless an API is called; a node that rests until `at` is.
 const STAY_MS = 10_000;
 let staying;
 
-function setAlarm(on) {
+function setAlarm(on, at) {
   clearInterval(staying);
-  if (on) {
-    chrome.alarms.create('wake', { periodInMinutes: 0.5 });
-    staying = setInterval(() => chrome.runtime.getPlatformInfo(), STAY_MS);
-  } else {
-    chrome.alarms.clear('wake');
-  }
+  if (on) chrome.alarms.create('wake', { when: at, periodInMinutes: 0.5 });
+  else chrome.alarms.clear('wake');
+  if (on && !at) staying = setInterval(() => chrome.runtime.getPlatformInfo(), STAY_MS);
 }

@@ -44,7 +44,7 @@ function closeOffice() {
   });
 }
 
-function setAlarm(on) {
-  if (on) chrome.alarms.create('wake', { periodInMinutes: 0.5 });
+function setAlarm(on, at) {
+  if (on) chrome.alarms.create('wake', { when: at, periodInMinutes: 0.5 });
   else chrome.alarms.clear('wake');
 }

@@ -62,6 +62,14 @@ impl Node {
         snoozed.or_else(|| Some(self.clock.saturating_add(hours?)))
     }
 
+    /// Where it is paused and has nothing in hand: when that ends by itself, by
+    /// the driver's clock; [`u64::MAX`] where only an event ends it. Until then
+    /// the driver may stop, if who comes, goes and plugs in starts it again.
+    pub fn resting(&self) -> Option<u64> {
+        let rests = self.permission == Permission::Paused && self.leases.is_empty();
+        rests.then(|| self.rules_change().unwrap_or(u64::MAX))
+    }
+
     pub(crate) fn on_settings(&mut self, settings: Settings, out: &mut Vec<Action>) {
         if settings.relay != self.settings.relay {
             let address = Address::parse(&settings.relay);

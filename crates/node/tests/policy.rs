@@ -470,3 +470,27 @@ fn whom_it_belongs_to() {
          < join A browser",
     );
 }
+
+/// Whoever drives a node that waits for nothing but a time may stop until then.
+#[test]
+fn a_node_that_rests_says_until_when() {
+    let mut bench = support::Bench::new(grid_node::Config::default());
+    let mut rests = |lines: &[&str], until: Option<u64>| {
+        for line in lines {
+            bench.line(line);
+        }
+        assert_eq!(bench.node.resting(), until, "after {lines:?} at {}", bench.now);
+    };
+    rests(&["idle idle"], None); // Off: there is nothing to come back for.
+    rests(&["snooze 100000", "on"], Some(100_000));
+    rests(&["after 100000"], None);
+    rests(&["off", "snooze 0", "hours 600 660 127", "on"], Some(36_000_000));
+    rests(&["zone 60"], Some(32_400_000));
+    rests(&["hours", "off", "idle active", "on"], Some(u64::MAX));
+    rests(&["idle idle", "opened", "challenge", "welcome", "ready", "lease A"], None);
+    rests(&["fetched A module", "idle active"], None); // A task is in hand.
+    rests(&["after 19999"], None);
+    rests(&["after 1"], Some(u64::MAX));
+    rests(&["power battery", "idle idle"], Some(u64::MAX));
+    rests(&["power mains"], None);
+}

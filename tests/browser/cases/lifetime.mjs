@@ -20,6 +20,8 @@ import { zipped } from '../lib/zip.mjs';
 const IDLE_MS = 40_000;
 /** A background that lives says so once a second. */
 const SILENT_MS = 6_000;
+/** Time enough to start, to be idle, and to be missed, on a slow machine. */
+const SNOOZE_MS = 90_000;
 
 /** Hears the backgrounds: how often one started, and when one last lived. */
 async function witness(t) {
@@ -129,10 +131,29 @@ async function ends(t, name, { start }) {
   assert.equal(relay.sockets, 0, `${name}: no socket`);
 }
 
+/** Snoozed: the browser ends it, nothing brings it back before the snooze ends, and then it works. */
+async function rests(t, name, { start, work }) {
+  const { bert } = tinyModels();
+  const relay = await t.relay({ counted: true, models: [bert], believing: true });
+  const seen = await witness(t);
+  const end = Date.now() + SNOOZE_MS;
+  const settings = { on: true, relay: relay.url, share: 100, idle_only: false, on_battery: true, snooze_until: end };
+  start(t, telling(t, name, seen, settings));
+  await until(`${name} started`, () => seen.starts === 1, 60_000);
+  await until(`${name} ended`, () => Date.now() - seen.heard > SILENT_MS, end - Date.now(), 500);
+  assert.equal(relay.sockets, 0, `${name}: no socket`);
+  await until(`${name} is back`, async () => (await relay.network()).nodes_online === 1, 120_000, 500);
+  assert.ok(Date.now() >= end, `${name}: not before its time`);
+  assert.equal(seen.starts, 2, `${name}: started once more`);
+  await work(relay.owner());
+}
+
 const tests = {};
 for (const [browser, packages] of Object.entries(PACKAGES)) {
   tests[`${browser}'s packages stay while they are on, work afterwards, and end while they are off`] = t =>
     Promise.all(Object.entries(packages).flatMap(([name, how]) => [stays(t, name, how), ends(t, name, how)]));
+  tests[`${browser}'s packages end while they are snoozed, and come back`] = t =>
+    Promise.all(Object.entries(packages).map(([name, how]) => rests(t, name, how)));
 }
 
 export default tests;

@@ -31,14 +31,30 @@ extern "C" {
     #[wasm_bindgen(js_name = closeOffice)]
     fn close_office();
     /// Sets the alarm that brings a stopped service worker back, or clears it.
+    /// Until `at`, in milliseconds since 1970, the service worker may stop.
     #[wasm_bindgen(js_name = setAlarm)]
-    fn set_alarm(on: bool);
+    fn set_alarm(on: bool, at: Option<f64>);
     /// `chrome.idle.queryState`.
     #[wasm_bindgen(js_name = idleState)]
     async fn idle_state() -> JsValue;
     /// Deletes the folder of models.
     #[wasm_bindgen(js_name = deleteModels, catch)]
     async fn delete_models() -> Result<JsValue, JsValue>;
+}
+
+/// A node that rests is looked at so often, in milliseconds, whatever it waits
+/// for: clocks are set, and an event may be missed.
+const LONGEST_REST: u64 = 15 * 60_000;
+
+/// What brings a stopped service worker back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alarm {
+    /// Nothing: the node is off.
+    Off,
+    /// It isn't to stop; if it does, this is soon.
+    Soon,
+    /// Nothing changes by itself before this time, in milliseconds since 1970.
+    At(u64),
 }
 
 /// The node, as the service worker's script holds it.
@@ -56,6 +72,8 @@ pub(super) struct Driver {
     /// Has the offscreen document told of the power supply? Only it knows.
     pub(super) power_known: Cell<bool>,
     timer: RefCell<Option<Timeout>>,
+    /// What [`set_alarm`] was told last.
+    alarm: Cell<Option<Alarm>>,
     /// When a message was last sent, for [`Figures`].
     last_sent: Cell<f64>,
     pub(super) figures: RefCell<Figures>,
@@ -103,6 +121,7 @@ pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValu
         executing: Cell::new(false),
         power_known: Cell::new(false),
         timer: RefCell::default(),
+        alarm: Cell::new(None),
         last_sent: Cell::new(0.0),
         figures: RefCell::default(),
         models: RefCell::new(storage::models().await),
@@ -137,6 +156,7 @@ impl NodeHandle {
         if !office && self.0.office.borrow().is_some() {
             self.0.office_gone();
         }
+        self.0.alarm.take(); // It rang.
         self.0.tell_zone(); // Which changes twice a year, and with a journey.
         self.0.feed(Event::Wake);
     }
@@ -208,6 +228,23 @@ impl Driver {
                 self.figures.borrow_mut().came(*lease, came);
             }
             self.act(action);
+        }
+        self.settle_alarm();
+    }
+
+    fn settle_alarm(&self) {
+        let alarm = match self.node.borrow().resting() {
+            _ if !self.settings.borrow().on => Alarm::Off,
+            Some(until) => Alarm::At(until),
+            None => Alarm::Soon,
+        };
+        if self.alarm.replace(Some(alarm)) == Some(alarm) {
+            return;
+        }
+        match alarm {
+            Alarm::Off => set_alarm(false, None),
+            Alarm::Soon => set_alarm(true, None),
+            Alarm::At(until) => set_alarm(true, Some(until.min(now() + LONGEST_REST) as f64)),
         }
     }
 
@@ -288,7 +325,7 @@ impl Driver {
     /// first, lest it works on battery for a moment.
     fn settle_settings(self: &Rc<Self>) {
         let settings = self.settings.borrow().clone();
-        set_alarm(settings.on);
+        self.settle_alarm();
         if !settings.on {
             self.feed(Event::Settings(settings));
             // The node asks for it only where it had asked for a start.
