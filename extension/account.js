@@ -1,5 +1,6 @@
-// The account in the settings: made here or entered, its recovery phrase, who invited.
-import { explain, fill, say } from './words.js';
+// The account in the settings: made here or entered, its recovery phrase, who invited, and what it
+// asks of its relay, which wants that signed.
+import { explain, fill, save, say } from './words.js';
 
 const HTML = `
 <legend data-text="account"></legend>
@@ -19,14 +20,37 @@ const HTML = `
     <button id="account_written" type="button" class="act" data-text="phrase_written"></button>
   </div>
   <div id="inviting">
-    <label id="invite_ask" class="text" hidden><span data-text="invite_words"></span>
-      <textarea id="invite_words" rows="2" spellcheck="false" autocomplete="off" autocapitalize="off"></textarea></label>
     <button id="invite" type="button" class="act" data-text="invite"></button>
     <p id="invited_link" class="line" hidden><input id="link" readonly data-label="invite_link">
       <button id="copy" type="button" class="act" data-text="copy"></button> <span id="copied" role="status"></span></p>
   </div>
+  <details id="at_relay">
+    <summary data-text="account_there"></summary>
+    <div>
+      <h2 data-text="team"></h2>
+      <p id="team" role="status"></p>
+      <div id="teamless" hidden>
+        <p class="line"><input id="team_name" maxlength="32" spellcheck="false" autocomplete="off" data-label="team_name">
+          <button id="team_join" type="button" class="act" data-text="team_join"></button>
+          <button id="team_make" type="button" class="act" data-text="team_make"></button></p>
+      </div>
+      <button id="team_leave" type="button" class="act" data-text="team_leave" hidden></button>
+      <h2 data-text="export"></h2>
+      <p id="export_hint" class="soft" data-text="export_hint"></p>
+      <button id="export" type="button" class="act" aria-describedby="export_hint" data-text="export_save"></button>
+      <h2 data-text="account_delete"></h2>
+      <p id="delete_hint" class="soft" data-text="account_delete_hint"></p>
+      <button id="account_delete" type="button" class="act bad" aria-describedby="delete_hint" data-text="account_delete_now"></button>
+    </div>
+  </details>
+  <div id="signing" hidden>
+    <label class="text"><span><b id="sign_what"></b> <span data-text="sign_words"></span></span>
+      <textarea id="sign_words" rows="2" spellcheck="false" autocomplete="off" autocapitalize="off"></textarea></label>
+    <button id="sign" type="button" class="act" data-text="sign"></button>
+  </div>
   <button id="account_leave" type="button" class="act" data-text="account_leave"></button>
 </div>
+<p id="account_said" role="status"></p>
 <label class="text"><span data-text="invited"></span>
   <input id="invited" spellcheck="false" autocomplete="off" aria-describedby="invited_hint"></label>
 <p id="invited_hint" class="soft hint" data-text="invited_hint"></p>
@@ -49,15 +73,87 @@ export function account(root, { ask, words, told }) {
     say($('account_error'), text);
     $('account_error').hidden = !text;
   };
+  let busy = false;
   const act = async step => {
+    if (busy) return;
+    busy = true;
     error('');
+    say($('account_said'), '');
     try {
       await step();
     } catch (failure) {
       error(explain(words, failure));
     }
+    busy = false;
   };
   const tell = async message => told(await ask(message));
+
+  // What is to be signed waits for the words where they aren't kept here.
+  let waiting;
+  const sign = (button, step) => act(async () => {
+    if (!$('kept').hidden) return step({});
+    waiting = step;
+    say($('sign_what'), `${button.textContent}:`);
+    $('signing').hidden = false;
+    $('sign_words').focus();
+  });
+  const signed = () => {
+    waiting = undefined;
+    $('sign_words').value = '';
+    $('signing').hidden = true;
+  };
+  $('sign').onclick = () => act(async () => {
+    await waiting({ phrase: $('sign_words').value });
+    signed();
+  });
+
+  const showPerson = ({ team, closed }) => {
+    const name = team && (team.name ?? words('team_unnamed'));
+    say($('team'), closed ? words('account_closed') : team ? words('team_of', name) : words('team_none'));
+    $('team_leave').hidden = !team;
+    $('teamless').hidden = Boolean(team) || closed;
+    $('team').dataset.name = team?.name ?? '';
+  };
+  // Asked for when it is opened: nothing goes to the relay before a click.
+  $('at_relay').ontoggle = () => {
+    if (!$('at_relay').open) return;
+    say($('team'), words('team_asked'));
+    $('team_leave').hidden = $('teamless').hidden = true;
+    act(async () => {
+      try {
+        showPerson(await ask({ kind: 'person' }));
+      } catch (failure) {
+        say($('team'), '');
+        throw failure;
+      }
+    });
+  };
+  const team = (button, step, name) => sign(button, async by => {
+    showPerson(await ask({ kind: 'team', step, name, ...by }));
+    $('team_name').value = '';
+  });
+  $('team_name').placeholder = words('team_name');
+  const named = () => $('team_name').value.trim();
+  $('team_join').onclick = () => team($('team_join'), 'join', named());
+  $('team_make').onclick = () => team($('team_make'), 'make', named());
+  $('team_name').onkeydown = ({ key, isComposing }) => {
+    if (key === 'Enter' && !isComposing) $('team_join').click();
+  };
+  $('team_leave').onclick = () => {
+    const { name } = $('team').dataset;
+    if (confirm(words('team_sure', name))) team($('team_leave'), 'leave', name);
+  };
+  $('export').onclick = () => sign($('export'), async by => {
+    save('grid-account.json', await ask({ kind: 'account_export', ...by }));
+    say($('account_said'), words('exported'));
+  });
+  $('account_delete').onclick = () => {
+    if (!confirm(words('account_delete_sure'))) return;
+    sign($('account_delete'), async by => {
+      await tell({ kind: 'account_delete', ...by });
+      say($('account_said'), words('account_deleted'));
+    });
+  };
 
   $('account_new').onclick = () => act(async () => {
     const phrase = await ask({ kind: 'account_new' });
@@ -78,28 +174,29 @@ export function account(root, { ask, words, told }) {
   });
   $('account_leave').onclick = () => act(async () => {
     if (!confirm(words($('kept').hidden ? 'account_sure' : 'account_lose'))) return;
-    show('');
     await tell({ kind: 'account_leave' });
   });
-  $('invite').onclick = () => act(async () => {
-    const phrase = $('invite_words').value.trim();
-    if ($('kept').hidden && !phrase) {
-      $('invite_ask').hidden = false;
-      $('invite_words').focus();
-      return;
-    }
-    await tell(phrase ? { kind: 'invite', phrase } : { kind: 'invite' });
-    $('invite_words').value = '';
-    $('invite_ask').hidden = true;
-  });
+  $('invite').onclick = () => sign($('invite'), by => tell({ kind: 'invite', ...by }));
   $('copy').onclick = () => act(async () => {
     await navigator.clipboard.writeText($('link').value);
     say($('copied'), words('copied'));
   });
   $('invited').onchange = () => act(() => tell({ kind: 'invited', code: $('invited').value }));
 
+  // What is shown of an account, or typed for it, goes with it.
+  let shown = null;
+  const change = key => {
+    if (key === shown) return;
+    shown = key;
+    show('');
+    signed();
+    $('at_relay').open = false;
+    $('team_name').value = '';
+  };
+
   return {
     render({ account: { key, phrase, invitation, link } }) {
+      change(key);
       $('no_account').hidden = Boolean(key);
       $('has_account').hidden = !key;
       $('kept').hidden = !phrase;

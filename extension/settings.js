@@ -2,7 +2,7 @@
 // relay's page; controls.js says what the host gives. `fixed` names fields that the host sets
 // itself, and account.js draws the account.
 import { account } from './account.js';
-import { explain, fill, formats, say } from './words.js';
+import { explain, fill, formats, save, say } from './words.js';
 
 const HTML = `
 <p id="settings_error" class="bad" role="alert" hidden></p>
@@ -160,12 +160,7 @@ export function settings(root, { ask, words, fixed = [], tellsPower = 'getBatter
 
   // The relay's signed acknowledgements, for `grid audit --ack`.
   async function saveAcks() {
-    const acks = await ask({ kind: 'acks' });
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([JSON.stringify(acks)], { type: 'application/json' }));
-    link.download = 'grid-acks.json';
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    save('grid-acks.json', JSON.stringify(await ask({ kind: 'acks' })));
   }
 
   for (const slider of sliders) {

@@ -56,3 +56,12 @@ export function explain(words, error) {
   const [, code, detail] = /^([a-z]+(?:[-_][a-z]+)+)(?:: )?(.*)$/s.exec(text) ?? [];
   return (code && words(`error_${code.replaceAll('-', '_')}`, detail)) || text;
 }
+
+/** Saves a text as a file. */
+export function save(name, text) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

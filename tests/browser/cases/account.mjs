@@ -120,8 +120,8 @@ export default {
     await until('the link is gone with the account', async () => (await browser.view()).account.link === null, WAIT);
     await browser.joined();
     await page.locator('#invite').click();
-    await page.locator('#invite_words').fill(words);
-    await page.locator('#invite').click();
+    await page.locator('#sign_words').fill(words);
+    await page.locator('#sign').click();
     await until('there is another', async () => Boolean((await browser.view()).account.link), WAIT);
   },
 

@@ -2,23 +2,15 @@
 //! that is there, signs that this node is its own, and is forgotten. The phrase
 //! is kept only where this browser made it, until its owner has written it down.
 
-use super::http::{read, request};
 use super::storage;
 use grid_account::{Phrase, PhraseError};
 use grid_node::Membership;
-use grid_protocol::{
-    AccountRequest, BrowserId, Delegation, InvitationCode, PublicKey, Signature, SigningKey,
-};
-use js_sys::{JSON, Reflect};
+use grid_protocol::{BrowserId, Delegation, InvitationCode, PublicKey, Signature, SigningKey};
 use serde::{Deserialize, Serialize};
 
 /// Keys in storage.
 const ACCOUNT: &str = "account";
 const BROWSER: &str = "browser";
-/// Where invitations are made, what is asked for, and the longest answer, in bytes.
-const INVITATIONS: &str = "/v1/invitations";
-const FRIEND: &[u8] = br#"{"kind":"friend"}"#;
-const LONGEST_ANSWER: u64 = 10_000;
 
 /// What storage holds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -59,6 +51,11 @@ impl Account {
 
     pub(super) async fn save(&self) -> Result<(), String> {
         storage::store(ACCOUNT, self).await
+    }
+
+    /// The account's key.
+    pub(super) fn key(&self) -> Option<PublicKey> {
+        self.key
     }
 
     pub(super) fn membership(&self) -> Membership {
@@ -143,27 +140,6 @@ impl Account {
 /// A refusal, as pages read it: its code, then words.
 pub(super) fn told(error: &PhraseError) -> String {
     format!("{}: {error}", error.code())
-}
-
-/// Has the relay make an invitation of this account's, and gives its link.
-pub(super) async fn invitation(
-    account: &SigningKey,
-    relay: &PublicKey,
-    origin: &str,
-    time_ms: u64,
-) -> Result<String, String> {
-    let (method, target, body) = ("POST", INVITATIONS, FRIEND);
-    let signed = AccountRequest { relay, origin, method, target, time_ms, body };
-    let authorization = signed.authorization(account);
-    let url = format!("{origin}{target}");
-    let answer = request(method, &url, &authorization, Some(body)).await?;
-    let answer = read(&answer, LONGEST_ANSWER).await?;
-    let parsed = JSON::parse(&String::from_utf8_lossy(&answer)).ok();
-    let code = parsed.and_then(|made| Reflect::get(&made, &"code".into()).ok()?.as_string());
-    // The link goes to people: nothing but a code of the relay's gets into it.
-    let code = code.and_then(|code| code.parse::<InvitationCode>().ok());
-    let code = code.ok_or("the relay answered something else")?;
-    Ok(format!("{origin}/#/invite/{code}"))
 }
 
 /// The browser's id: made at the first start.

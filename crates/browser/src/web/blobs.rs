@@ -33,7 +33,8 @@ impl BlobAddress {
     async fn request(&self, method: &str, body: Option<&[u8]>) -> Result<Response, String> {
         let authorization = format!("Lease {}:{}", self.lease, self.token);
         let origin = self.origin.trim_end_matches('/');
-        request(method, &format!("{origin}/v1/blobs/{}", self.digest), &authorization, body).await
+        let url = format!("{origin}/v1/blobs/{}", self.digest);
+        request(method, &url, Some(&authorization), body).await
     }
 
     /// Downloads at most `max_bytes`.

@@ -11,6 +11,7 @@ mod guest;
 mod http;
 mod node;
 mod office;
+mod people;
 mod requests;
 mod socket;
 mod storage;

@@ -4,10 +4,12 @@
 use super::account;
 use super::acks;
 use super::node::{Driver, NodeHandle, now, zone};
+use super::people::{self, Asker, TeamStep};
 use super::storage::to_js;
 use super::view::{Besides, View};
 use grid_contexts::wait::sleep;
 use grid_node::Settings;
+use grid_protocol::Name;
 use js_sys::{Object, Reflect};
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
@@ -64,8 +66,23 @@ impl NodeHandle {
                 driver.belong(|account, _| account.forget_words()).await;
             }
             "invite" => {
-                let words: Option<String> = field(&message, "phrase")?;
-                driver.invite(words.as_deref()).await?;
+                let link = driver.asker(&message).await?.invitation().await?;
+                driver.belong(|account, _| account.invites(link)).await;
+            }
+            "person" => return Ok(to_js(&driver.person().await?)?),
+            "team" => {
+                let step: TeamStep = field(&message, "step")?;
+                let name: Name = field(&message, "name").map_err(|_| "bad_name")?;
+                driver.asker(&message).await?.team(step, &name).await?;
+                return Ok(to_js(&driver.person().await?)?);
+            }
+            "account_export" => {
+                return Ok(driver.asker(&message).await?.export().await?.into());
+            }
+            "account_delete" => {
+                driver.asker(&message).await?.delete().await?;
+                // Only now: until the relay has said yes, the words are needed.
+                driver.belong(|account, _| account.leave()).await;
             }
             "account_leave" => driver.belong(|account, _| account.leave()).await,
             "invited" => {
@@ -101,13 +118,23 @@ impl Driver {
         }
     }
 
-    /// Makes an invitation to give away, at the relay that the node is joined to.
-    async fn invite(self: &Rc<Self>, words: Option<&str>) -> Result<(), String> {
-        let key = self.account.borrow().signer(words)?;
-        let relay = self.node.borrow().relay().ok_or("not_joined")?;
-        let link = account::invitation(&key, &relay, &self.origin(), now()).await?;
-        self.belong(|account, _| account.invites(link)).await;
-        Ok(())
+    /// The account at the relay in the settings, ready to sign: with the words in
+    /// `message`, or with those that are kept.
+    async fn asker(&self, message: &JsValue) -> Result<Asker, JsValue> {
+        let words: Option<String> = field(message, "phrase")?;
+        let account = self.account.borrow().signer(words.as_deref())?;
+        let (joined, origin) = (self.node.borrow().relay(), self.origin());
+        let relay = match joined {
+            Some(relay) => relay,
+            None => people::relay_key(&origin).await?,
+        };
+        Ok(Asker { account, relay, origin, time_ms: now() })
+    }
+
+    /// What the relay says of the account.
+    async fn person(&self) -> Result<people::Person, String> {
+        let key = self.account.borrow().key().ok_or("no_account")?;
+        people::person(&self.origin(), &key).await
     }
 
     /// What pages are shown.
