@@ -35,6 +35,12 @@ const HTML = `
           <button id="team_make" type="button" class="act" data-text="team_make"></button></p>
       </div>
       <button id="team_leave" type="button" class="act" data-text="team_leave" hidden></button>
+      <h2 data-text="site"></h2>
+      <p id="site_hint" class="soft" data-text="site_hint"></p>
+      <p class="line"><input id="site_name" maxlength="32" spellcheck="false" autocomplete="off" aria-describedby="site_hint" data-label="site_name">
+        <input id="site_origin" type="url" spellcheck="false" autocomplete="off" data-label="site_origin">
+        <button id="site_make" type="button" class="act" data-text="site_make"></button></p>
+      <p id="site_made" hidden><a target="_blank" rel="noopener" data-text="site_page"></a></p>
       <h2 data-text="export"></h2>
       <p id="export_hint" class="soft" data-text="export_hint"></p>
       <button id="export" type="button" class="act" aria-describedby="export_hint" data-text="export_save"></button>
@@ -143,6 +149,15 @@ export function account(root, { ask, words, told }) {
     const { name } = $('team').dataset;
     if (confirm(words('team_sure', name))) team($('team_leave'), 'leave', name);
   };
+  $('site_name').placeholder = words('site_name');
+  $('site_origin').placeholder = 'https://example.org';
+  $('site_make').onclick = () => sign($('site_make'), async by => {
+    const name = $('site_name').value.trim();
+    const page = $('site_made').firstElementChild;
+    page.href = await ask({ kind: 'site', name, origin: origin($('site_origin').value), ...by });
+    $('site_made').hidden = false;
+    page.focus();
+  });
   $('export').onclick = () => sign($('export'), async by => {
     save('grid-account.json', await ask({ kind: 'account_export', ...by }));
     say($('account_said'), words('exported'));
@@ -191,7 +206,8 @@ export function account(root, { ask, words, told }) {
     show('');
     signed();
     $('at_relay').open = false;
-    $('team_name').value = '';
+    for (const field of ['team_name', 'site_name', 'site_origin']) $(field).value = '';
+    $('site_made').hidden = true;
   };
 
   return {
@@ -208,4 +224,13 @@ export function account(root, { ask, words, told }) {
       if (document.activeElement !== $('invited')) $('invited').value = invitation ?? '';
     },
   };
+}
+
+/** The origin of an address; the relay says what is wrong with what isn't one. */
+function origin(address) {
+  try {
+    return new URL(address.trim()).origin;
+  } catch {
+    return address.trim();
+  }
 }

@@ -4,10 +4,10 @@ import { fill } from './words.js';
 
 fill(document, host.words);
 document.title = `${host.words('name')}: ${host.words('settings')}`;
-settings(document.querySelector('main'), host);
+settings(document.querySelector('main'), { ...host, tellPages });
 
-// The page asks again whether it may; docs/embed.md.
-document.querySelector('#pages_know').onclick = async () => {
+/** The page asks again whether it may: docs/embed.md. */
+async function tellPages() {
   const { settings, account } = await host.ask({ kind: 'status' });
   open(`${settings.relay}/node/#extension=${account.browser}`, '_blank', 'noopener');
-};
+}

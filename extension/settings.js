@@ -1,6 +1,6 @@
 // The node's settings: what its owner sets once. One module for the options page and for the
 // relay's page; controls.js says what the host gives. `fixed` names fields that the host sets
-// itself, and account.js draws the account.
+// itself, `tellPages()` tells the relay's pages of this node, and account.js draws the account.
 import { account } from './account.js';
 import { explain, fill, formats, save, say } from './words.js';
 
@@ -49,6 +49,10 @@ const HTML = `
       <input id="relay" type="url" spellcheck="false" autocomplete="off" required></label>
     <p class="soft" data-text="acks_hint"></p>
     <button id="acks" type="button" class="act" data-text="acks"></button>
+    <div id="pages">
+      <p class="soft" data-text="pages_know_hint"></p>
+      <button id="pages_know" type="button" class="act" data-text="pages_know"></button>
+    </div>
   </fieldset>
   <fieldset>
     <legend data-text="about"></legend>
@@ -69,13 +73,15 @@ const clock = minutes =>
   [minutes / 60, minutes % 60].map(part => String(Math.floor(part)).padStart(2, '0')).join(':');
 
 /** Draws the settings into `root`, and keeps them up to date until `stop` is called. */
-export function settings(root, { ask, words, fixed = [], tellsPower = 'getBattery' in navigator }) {
+export function settings(root, { ask, words, fixed = [], tellPages, tellsPower = 'getBattery' in navigator }) {
   root.classList.add('grid');
   root.replaceChildren(...new DOMParser().parseFromString(HTML, 'text/html').body.childNodes);
   const $ = id => root.querySelector(`#${id}`);
   const format = formats(words);
   fill(root, words);
   $('mains').disabled = !tellsPower;
+  if (tellPages) $('pages_know').onclick = () => tellPages().catch(fail);
+  else $('pages').remove();
   for (const name of fixed) $(name)?.closest('label, fieldset').remove();
   for (let day = 0; day < 7; day += 1) {
     const label = document.createElement('label');

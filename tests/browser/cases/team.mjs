@@ -93,6 +93,33 @@ export default {
     await says(options, '#team', 'in the team Red Pandas');
   },
 
+  async 'a site gets a key of its own, and a page that says what to paste'(t) {
+    const { relay, browser } = await t.network();
+    await browser.joined();
+    const page = await browser.options();
+    await make(page);
+    await page.locator('#site_name').fill('Harbour weather');
+    await page.locator('#site_origin').fill('harbour');
+    await page.locator('#site_make').click();
+    await says(page, '#account_error', 'is not an origin');
+    assert.equal(await page.locator('#site_made').isVisible(), false);
+    await page.locator('#site_origin').fill('https://harbour.example/tides?at=now');
+    await page.locator('#site_make').click();
+    await page.locator('#site_made a').waitFor();
+    await accessible(page, 'extension-site');
+    const { account: { key } } = await browser.view();
+    const address = await page.locator('#site_made a').getAttribute('href');
+    assert.ok(address.startsWith(`${relay.url}/embed/#`), address);
+    const [, code] = address.split('#');
+    const made = await json(relay, `/v1/invitations/${code}`);
+    assert.deepEqual([made.kind, made.name, made.account, made.origins],
+      ['site', 'Harbour weather', key, ['https://harbour.example']]);
+    const site = await browser.context.newPage();
+    await site.goto(address);
+    await says(site, '#snippet', `data-site="${code}"`);
+    await says(site, '#origins', 'https://harbour.example');
+  },
+
   async 'nothing is asked before a click, and what cannot be asked is said'(t) {
     const { relay, browser } = await t.network();
     await browser.joined();

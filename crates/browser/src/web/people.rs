@@ -1,6 +1,10 @@
 //! What an account asks of its relay, signed as `grid account` signs it.
 
 use super::http::{json, odd, request, text};
+use super::storage::to_js;
+use super::words;
+use grid_protocol::api::NewInvitation;
+use grid_protocol::entry::InvitationKind;
 use grid_protocol::{AccountRequest, InvitationCode, Name, PublicKey, SigningKey};
 use js_sys::{JSON, encode_uri_component};
 use serde::{Deserialize, Serialize};
@@ -10,8 +14,6 @@ use web_sys::Response;
 /// that a relay holds of an account.
 const LONGEST_ANSWER: u64 = 64 << 10;
 const LONGEST_EXPORT: u64 = 32 << 20;
-/// An invitation for friends.
-const FRIEND: &[u8] = br#"{"kind":"friend"}"#;
 
 /// What the relay says of an account, as far as pages show it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,11 +79,30 @@ impl Asker {
     }
 
     /// Has the relay make an invitation for friends, and gives its link.
-    pub(super) async fn invitation(&self) -> Result<String, String> {
-        let answer = self.ask("POST", "/v1/invitations", FRIEND).await?;
-        // The link goes to people: nothing but a code of the relay's gets into it.
-        let Made { code } = json(&answer, LONGEST_ANSWER).await?;
+    pub(super) async fn friend(&self) -> Result<String, String> {
+        let code = self.invitation(InvitationKind::Friend, None, vec![]).await?;
         Ok(format!("{}/#/invite/{code}", self.origin))
+    }
+
+    /// Has the relay make a key for a site's widget, and gives the address of
+    /// the page that says what to paste.
+    pub(super) async fn site(&self, name: Name, site: String) -> Result<String, String> {
+        let code = self.invitation(InvitationKind::Site, Some(name), vec![site]).await?;
+        Ok(format!("{}/embed/#{code}", self.origin))
+    }
+
+    async fn invitation(
+        &self,
+        kind: InvitationKind,
+        name: Option<Name>,
+        origins: Vec<String>,
+    ) -> Result<InvitationCode, String> {
+        let wanted = to_js(&NewInvitation { kind, name, origins, uses: None })?;
+        let body = JSON::stringify(&wanted).map_err(|error| words(&error))?;
+        let answer = self.ask("POST", "/v1/invitations", String::from(body).as_bytes()).await?;
+        // Links go to people: nothing but a code of the relay's gets into them.
+        let Made { code } = json(&answer, LONGEST_ANSWER).await?;
+        Ok(code)
     }
 
     /// Everything that the relay holds of the account: JSON, as it came.

@@ -66,8 +66,13 @@ impl NodeHandle {
                 driver.belong(|account, _| account.forget_words()).await;
             }
             "invite" => {
-                let link = driver.asker(&message).await?.invitation().await?;
+                let link = driver.asker(&message).await?.friend().await?;
                 driver.belong(|account, _| account.invites(link)).await;
+            }
+            "site" => {
+                let name: Name = field(&message, "name").map_err(|_| "bad_name")?;
+                let site: String = field(&message, "origin")?;
+                return Ok(driver.asker(&message).await?.site(name, site).await?.into());
             }
             "person" => return Ok(to_js(&driver.person().await?)?),
             "team" => {
