@@ -1,7 +1,10 @@
 // What is killed in the middle of a task.
 import assert from 'node:assert/strict';
-import { countdown } from '../lib/modules.mjs';
+import { countdown, fnv } from '../lib/modules.mjs';
+import { CLOCK, overlay, script } from '../lib/overlay.mjs';
 import { until } from '../lib/wait.mjs';
+
+const WAIT = 30_000;
 
 /** A task of some seconds that has begun, and its lease. */
 async function begun({ owner, browser }, millions = 2_000) {
@@ -71,5 +74,56 @@ export default {
     const [result] = await network.owner.results(id, 90_000);
     assert.equal(result.reason, 'exit');
     assert.notEqual(result.lease, lease);
+  },
+
+  async 'an hour without a relay: it asks now and then, is back within a minute, and is paid once'(t) {
+    const attempts = script(() => {
+      self.attempts = [];
+      const Plain = WebSocket;
+      self.WebSocket = class extends Plain {
+        constructor(url) {
+          super(url);
+          self.attempts.push(Date.now());
+        }
+      };
+    });
+    const extension = overlay(t, { before: { 'service-worker.js': `${CLOCK}\n${attempts}` } });
+    const { relay, owner, browser } = await t.network({ extension });
+    const inside = (f, given) => browser.worker.evaluate(f, given);
+    await browser.joined();
+    const { fuel: before } = await owner.run(fnv(), { stdin: 'before' });
+    const { id } = await owner.submit(countdown(1_000), [{}]);
+    await until('the task runs', async () => (await browser.view()).running[0]?.fuel > 0, WAIT);
+    relay.process.kill('SIGKILL');
+    await relay.ended;
+    await until('it is finished, and nobody is told', async () => {
+      const { running, why } = await browser.view();
+      return !running.length && why === 'unreachable';
+    }, WAIT);
+
+    const [gone, asked] = await inside(() => [Date.now(), attempts.length]);
+    await inside(() => clock.speed(120));
+    await until('an hour passes', () => inside(gone => Date.now() - gone > 3_600_000, gone), 90_000, 500);
+    await inside(() => clock.speed(1));
+    const times = await inside(() => attempts);
+    const count = times.length - asked;
+    // Every 30 to 60 s; a busy machine sees fewer.
+    assert.ok(count > 25 && count < 130, `it asked ${count} times`);
+    assert.ok(times.slice(asked + 1).every((at, index) => at - times[asked + index] >= 1_000), 'it waits');
+    assert.equal((await browser.view()).why, 'unreachable');
+
+    await relay.serve(relay.address);
+    await inside(() => clock.leap(60_000));
+    await browser.joined();
+    assert.equal((await relay.network()).nodes_online, 1);
+    const [result] = await owner.results(id);
+    assert.equal(result.reason, 'exit');
+    assert.equal((await owner.job(id)).spent, result.fuel, 'paid once');
+    const { fuel: after } = await owner.run(fnv(), { stdin: 'after' });
+    await until('all are counted', async () => (await browser.view()).tasks === 3, WAIT);
+    assert.equal(Math.round((await browser.view()).points * 1e9), before + result.fuel + after);
+    assert.equal((await browser.ask({ kind: 'acks' })).length, 3);
+    const joined = await inside(() => attempts.length);
+    assert.ok(joined - times.length <= 2, `one connection, after ${joined - times.length}`);
   },
 };

@@ -31,6 +31,50 @@ export const IDLE = script(() => {
   };
 });
 
+/**
+ * A clock of the service worker's own: `clock.speed(times)` makes its time, its timers and its alarm
+ * run so many times as fast, and `clock.leap(ms)` is a device that slept.
+ */
+export const CLOCK = script(() => {
+  const { Date: Real, setTimeout: later } = self;
+  let [speed, real, faked] = [1, Real.now(), Real.now()];
+  const now = () => Math.round(faked + (Real.now() - real) * speed);
+  self.Date = class extends Real {
+    static now = now;
+
+    constructor(...given) {
+      super(...given.length ? given : [now()]);
+    }
+  };
+  self.setTimeout = (call, ms, ...more) => later(call, ms / speed, ...more);
+  let [period, ringing] = [0];
+  const listeners = [];
+  const ring = () => listeners.forEach(listener => listener({ name: 'wake' }));
+  const wind = () => {
+    clearInterval(ringing);
+    if (period) ringing = setInterval(ring, period / speed);
+  };
+  chrome.alarms.onAlarm.addListener = listener => listeners.push(listener);
+  chrome.alarms.create = (name, { periodInMinutes }) => {
+    period = periodInMinutes * 60_000;
+    wind();
+  };
+  chrome.alarms.clear = () => {
+    period = 0;
+    wind();
+  };
+  self.clock = {
+    speed(times) {
+      [faked, real, speed] = [now(), Real.now(), times];
+      wind();
+    },
+    leap(ms) {
+      faked += ms;
+      ring();
+    },
+  };
+});
+
 /** A message `{kind: 'battery', charging}` to the offscreen document takes the
  * place of the power supply, which starts on battery. */
 export const BATTERY = script(() => {

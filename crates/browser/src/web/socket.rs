@@ -1,5 +1,6 @@
 //! The socket to the relay.
 
+use grid_protocol::limits;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
@@ -34,7 +35,10 @@ impl Socket {
         let message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             // A text message is none of ours: an empty one decodes to nothing.
             let bytes = message.data().dyn_into::<ArrayBuffer>();
-            let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec());
+            // Of one that is too long, enough to see that.
+            let bytes = bytes.map(|buffer| {
+                Uint8Array::new(&buffer).subarray(0, limits::MAX_MESSAGE as u32 + 1).to_vec()
+            });
             event(SocketEvent::Message(bytes.unwrap_or_default()));
         });
         let close = Closure::<dyn FnMut()>::new(move || closed(SocketEvent::Closed));
