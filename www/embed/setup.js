@@ -18,7 +18,7 @@ async function json(path) {
 async function points({ account }) {
   if (!account) return words('setup_no_points');
   const person = await json(`/v1/accounts/${account}`);
-  const fuel = person?.points?.site ?? person?.confirmed?.site;
+  const fuel = person?.points.site;
   return fuel === undefined ? words('setup_points_of', account.slice(0, 16)) : format.points(fuel / 1e9);
 }
 

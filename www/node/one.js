@@ -10,11 +10,11 @@ const ASK_MS = 1_000;
  * `view()` is what this one says. Gives back a function that takes the lock away.
  */
 export function one({ mine, lost, theirs, view }) {
-  if (!navigator.locks) {
-    mine(); // No secure context: nothing tells documents apart.
+  const channel = others();
+  if (!channel) {
+    mine();
     return () => {};
   }
-  const channel = new BroadcastChannel(NAME);
   const waiting = new AbortController();
   let has = false;
 
@@ -38,8 +38,10 @@ export function one({ mine, lost, theirs, view }) {
         granted = Boolean(lock);
         return granted ? held() : undefined;
       });
-    } catch {
+    } catch (error) {
       if (granted) lost();
+      // Storage is refused, and locks with it: no other document can be asked.
+      if (error.name === 'SecurityError') held();
     }
   };
   const ask = () => {
@@ -55,4 +57,13 @@ export function one({ mine, lost, theirs, view }) {
     request({ signal: waiting.signal });
   });
   return () => has || request({ steal: true });
+}
+
+/** To the other documents; nothing where there are no locks, or the browser lets none be told. */
+function others() {
+  try {
+    return navigator.locks && new BroadcastChannel(NAME);
+  } catch {
+    return undefined;
+  }
 }

@@ -3,6 +3,7 @@ import { controls } from './controls.js';
 import { adopt, browserId, share } from './identity.js';
 import { idleness } from './idle.js';
 import { load } from './language.js';
+import { keep, reachable } from './offline.js';
 import { one } from './one.js';
 import { settings } from './settings.js';
 import { fill, say } from './words.js';
@@ -18,6 +19,7 @@ document.documentElement.lang = words('lang');
 document.title = words('tab_title');
 fill(document, words);
 $('memory').hidden = page.kept;
+reachable(there => ($('offline').hidden = there));
 
 const idle = idleness(async state => (await node).idle(state));
 page.idle = idle.state;
@@ -47,6 +49,7 @@ async function mine() {
   $('own').hidden = false;
   controls($('controls'), host);
   settings($('settings_panel'), { ...host, fixed: ['relay'] });
+  keep();
   const detect = await idle.detect();
   $('detect').hidden = !detect;
   $('detect').onclick = async () => {

@@ -48,7 +48,7 @@ for (const engine of ENGINES) {
     const second = await visit(browser, `${there}/strict/`, relay);
     await second.bringToFront();
     const runs = await everywhere(second, 'connecting');
-    await says(runs, '#why', 'Another tab or window of this browser', 30_000);
+    await says(runs, '#why', 'another tab or window of this browser', 30_000);
     assert.equal(await online(relay), 1);
     await tap(second, runs, 'summary');
     await tap(second, runs, '#withdraw');

@@ -1,6 +1,7 @@
 // The pages as an app: installed, and opened while there is no relay.
 import assert from 'node:assert/strict';
 import { ENGINES, choose, goto, pageIn, proof, says, text, verdict, worked } from '../lib/pages.mjs';
+import { change, EAGER, ready, view } from '../lib/lend.mjs';
 import { until } from '../lib/wait.mjs';
 
 const tests = {};
@@ -40,27 +41,56 @@ for (const engine of ENGINES) {
     await goto(page, relay, '#/');
     await says(page, '.stream', 'Live', 60_000);
   };
+
+  tests[`the node opens without the relay, says so, and goes on with it (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const page = await pageIn(t, engine);
+    await page.goto(`${relay.url}/node/`);
+    await ready(page);
+    assert.equal(await page.$eval('#offline', element => element.hidden), true);
+    await until('the page is kept', () => page.evaluate(async () => {
+      const cache = await caches.open('grid-node');
+      const kept = await Promise.all(['/node/', '/node/grid_bg.wasm'].map(path => cache.match(path)));
+      return Boolean(navigator.serviceWorker.controller) && kept.every(Boolean);
+    }), 60_000);
+    relay.process.kill('SIGKILL');
+    await relay.ended;
+    await page.reload();
+    await ready(page);
+    await until('it says so', () => page.$eval('#offline', element => element.checkVisibility()), 30_000);
+    await says(page, '#offline', 'Off line');
+    await change(page, EAGER);
+    await page.click('#switch');
+    await says(page, '#why', 'can\'t be reached', 30_000);
+    await relay.serve(relay.address);
+    await until('it is on line', () => page.$eval('#offline', element => element.hidden), 60_000);
+    await until('the node has joined', async () => (await view(page)).why === 'no_work', 90_000);
+  };
 }
 
-tests['the pages can be installed'] = async t => {
-  const relay = await t.relay();
-  const page = await pageIn(t, 'chromium');
-  await goto(page, relay, '');
-  await says(page, '.stream', 'Live', 30_000);
-  const session = await page.createCDPSession();
-  const { errors, data } = await session.send('Page.getAppManifest');
-  assert.deepEqual(errors, []);
-  const { icons } = JSON.parse(data);
-  for (const { src, sizes } of icons) {
-    const size = await page.evaluate(async src => {
-      const image = await createImageBitmap(await (await fetch(src)).blob());
-      return `${image.width}x${image.height}`;
-    }, src);
-    assert.equal(size, sizes, src);
-  }
-  const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
-  const found = installabilityErrors.map(({ errorId }) => errorId).filter(id => id !== 'in-incognito');
-  assert.deepEqual(found, []);
-};
+for (const [name, path, there] of [['the pages', '', '.stream'], ['the node', 'node/', '#controls[data-state]']]) {
+  tests[`${name} can be installed`] = async t => {
+    const relay = await t.relay();
+    const page = await pageIn(t, 'chromium');
+    await page.goto(`${relay.url}/${path}`);
+    await page.waitForSelector(there, { timeout: 30_000 });
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    const session = await page.createCDPSession();
+    const { errors, data } = await session.send('Page.getAppManifest');
+    assert.deepEqual(errors, []);
+    const { icons, shortcuts } = JSON.parse(data);
+    assert.equal(shortcuts[0].url, 'node/');
+    for (const { src, sizes } of icons) {
+      const size = await page.evaluate(async src => {
+        const image = await createImageBitmap(await (await fetch(`/${src}`)).blob());
+        return `${image.width}x${image.height}`;
+      }, src);
+      assert.equal(size, sizes, src);
+    }
+    const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
+    const found = installabilityErrors.map(({ errorId }) => errorId).filter(id => id !== 'in-incognito');
+    assert.deepEqual(found, []);
+  };
+}
 
 export default tests;

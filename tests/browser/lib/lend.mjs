@@ -10,16 +10,16 @@ import { until } from './wait.mjs';
 /** puppeteer 24 loses some frames that move into a process of their own. */
 const ONE_PROCESS = '--disable-site-isolation-trials';
 
-/** A fresh browser, which reaches `127.0.0.1` and `localhost`: two sites. */
-export async function fresh(t, engine, { isolated = false, preferences = {} } = {}) {
+/** A fresh browser, which reaches `127.0.0.1` and `localhost`: two sites. `extension`: in Chromium. */
+export async function fresh(t, engine, { isolated = false, preferences = {}, extension, flags = [] } = {}) {
   const browser = await puppeteer.launch(engine === 'firefox'
     ? {
       browser: 'firefox', executablePath: firefoxPath(), headless: true, args: ['--remote-allow-system-access'],
       extraPrefsFirefox: { ...PREFERENCES, 'network.proxy.no_proxies_on': '127.0.0.1, localhost, b.localhost', ...preferences },
     }
     : {
-      executablePath: chromiumPath(), headless: true, pipe: true,
-      args: [...FLAGS.slice(1), ...(isolated ? [] : [ONE_PROCESS])],
+      executablePath: chromiumPath(), headless: true, pipe: true, enableExtensions: extension && [extension],
+      args: [...FLAGS.slice(1), ...(isolated ? [] : [ONE_PROCESS]), ...flags],
     });
   t.after(() => browser.close());
   return browser;

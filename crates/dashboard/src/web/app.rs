@@ -52,12 +52,7 @@ fn App() -> impl IntoView {
         <header>
             <a class="skip" href="#/" on:click=skip>"Skip to the page"</a>
             <a class="home" href="#/">
-                <svg class="mark" viewBox="0 0 16 16" aria-hidden="true">
-                    <rect width="7" height="7" rx="2"/>
-                    <rect class="faint" x="9" width="7" height="7" rx="2"/>
-                    <rect class="faint" y="9" width="7" height="7" rx="2"/>
-                    <rect x="9" y="9" width="7" height="7" rx="2"/>
-                </svg>
+                <img class="mark" src="mark.svg" alt=""/>
                 "Grid"
             </a>
             <nav aria-label="Pages">
