@@ -47,12 +47,21 @@ pub fn dots(live: &Value) -> Vec<Dot> {
     let count = nodes.len().max(1) as f64;
     let place = |(at, (kind, works)): (usize, (usize, bool))| {
         // Each next one a step on; every third is in the same ring.
-        let angle = (at as f64 / count) * std::f64::consts::TAU - std::f64::consts::FRAC_PI_2;
+        let turn = at as f64 / count + 0.75;
         let ring = if nodes_fit(count) { 0.82 } else { [0.62, 0.8, 0.98][at % 3] };
-        let (x, y) = (angle.cos() * ring * 330.0, angle.sin() * ring * 115.0);
+        let (x, y) = (sine(turn + 0.25) * ring * 330.0, sine(turn) * ring * 115.0);
         Dot { at: (MIDDLE.0 + x as i64, MIDDLE.1 + y as i64), kind, works }
     };
     nodes.iter().copied().enumerate().map(place).collect()
+}
+
+/// The sine of so many turns, within 0.002 (Bhaskara I): half a pixel, and some
+/// kilobytes less to download than the exact one.
+fn sine(turns: f64) -> f64 {
+    let turn = turns.fract();
+    let (half, sign) = if turn < 0.5 { (turn, 1.0) } else { (turn - 0.5, -1.0) };
+    let product = half * (0.5 - half);
+    sign * 64.0 * product / (5.0 - 16.0 * product)
 }
 
 /// Few nodes stand in one ring.
@@ -100,6 +109,15 @@ mod tests {
                 assert!((8..SIZE.0 - 8).contains(&x) && (8..SIZE.1 - 8).contains(&y), "{dot:?}");
                 assert!(dots[..at].iter().all(|other| other.at != dot.at), "{dot:?} of {count}");
             }
+        }
+    }
+
+    #[test]
+    fn sines_are_near_enough() {
+        for step in 0..1_000 {
+            let turns = f64::from(step) / 400.0;
+            let exact = (turns * std::f64::consts::TAU).sin();
+            assert!((sine(turns) - exact).abs() < 0.002, "{turns}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The rules of rewards: integers, so that every auditor computes the same.
 
 use grid_protocol::limits::FUEL_PER_POINT;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 const VERSION: u8 = 1;
@@ -25,7 +26,11 @@ pub enum RewardRulesError {
 /// What is issued on top of verified work. Logged before it is used; a day's
 /// rewards follow the rules that held when the day ended, shares those that
 /// hold at the settlement. A day is one of UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Its names are those of the file that the operator edits, where what is left
+/// out is as in [`RewardRules::default`]; [`RewardRules::encode`] is what is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct RewardRules {
     /// Fuel for each challenge that a node answered, less as much for each that
     /// it missed.

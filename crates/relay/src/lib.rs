@@ -55,9 +55,7 @@ pub use operate::{OperatorKey, add_operator, operators, revoke_operator};
 pub use operator::{
     OperatorError, add_model, add_owner, check_store, models, owners, remove_model, revoke_owner,
 };
-pub use people::{
-    REWARDS_FILE, Rewards, campaigns, close_campaign, open_campaign, rewards, suspects,
-};
+pub use people::{REWARDS_FILE, campaigns, close_campaign, open_campaign, rewards, suspects};
 pub use server::{Relay, RelayError, RelayHandle};
 pub use trust::{TrustConfig, TrustOptions};
 pub use units::{ParseUnitError, Size, Span};

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use grid_protocol::CampaignId;
 use grid_relay::store::ModelRow;
-use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Native, Options, Relay, Rewards};
+use grid_relay::{DEFAULT_DATA_DIR, LogFormat, Native, Options, Relay};
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ enum Owner {
     /// Add an owner, or give one whose key was revoked a new key; prints the
     /// key, which is shown this once
     Add {
-        /// 1 to 64 letters, digits, `.`, `_` or `-`
+        /// 1 to 64 letters, digits, `.`, `_` or `-`: who lends a device sees it
         name: String,
         /// Fuel that its jobs may use; 1000000000 fuel is one point
         #[arg(long, value_name = "FUEL", default_value_t = 1_000_000_000_000_000)]
@@ -227,8 +227,7 @@ fn main() -> Result<()> {
         Command::Site(site) => sites(&data_dir, site),
         Command::Campaign(campaign) => campaigns(&data_dir, campaign),
         Command::Rewards => {
-            let rules = Rewards::from(grid_relay::rewards(&data_dir)?);
-            print!("{}", toml::to_string(&rules)?);
+            print!("{}", toml::to_string(&grid_relay::rewards(&data_dir)?)?);
             Ok(())
         }
         Command::Suspects { json } => suspects(&data_dir, json),

@@ -158,6 +158,45 @@ async fn every_route_answers_as_described() {
     relay.finish().await;
 }
 
+/// What anyone may read, pages of other origins may; what is for the operator
+/// and for owners' own programs, they may not. With a key in a header nodes and
+/// accounts are let in from their pages; cookies are nowhere.
+#[tokio::test]
+async fn other_origins_read_what_is_public_and_nothing_else() {
+    let relay = start().await;
+    let mut open = Vec::new();
+    for route in DOCUMENT.routes() {
+        let operation = DOCUMENT.operation(&route);
+        let said = operation["description"].as_str().unwrap().contains("any origin");
+        let url = format!("{}{}", relay.owner.base, address(&route));
+        for method in [route.method.clone(), Method::OPTIONS] {
+            let asked =
+                http().request(method.clone(), &url).header(header::ORIGIN, "https://a.example");
+            let asked = asked.header("access-control-request-method", route.method.as_str());
+            let answer = asked.header("access-control-request-headers", "authorization");
+            let answer = answer.send().await.unwrap();
+            let named = format!("{method} {}", route.path);
+            let allowed = answer.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+            assert_eq!(allowed.is_some(), said, "{named}");
+            assert!(allowed.is_none_or(|allowed| allowed == "*"), "{named}");
+            let cookies = answer.headers().get(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+            assert!(cookies.is_none(), "{named}");
+        }
+        let kinds = operation["security"].as_array().unwrap();
+        let public = route.method == Method::GET && kinds.is_empty();
+        let own = kinds.iter().any(|kind| kind.get("lease").or(kind.get("account")).is_some());
+        // A socket names its origin; the operator's tools and the widget's own
+        // frames ask from where they are.
+        let here = ["/v1/node", "/healthz", "/metrics"].contains(&route.path.as_str());
+        assert_eq!(said, (public && !here) || own, "{} {}", route.method, route.path);
+        open.extend(said.then_some(route.path));
+    }
+    for path in ["/v1/nodes/{key}", "/v1/receipts/{seq}", "/v1/leaders", "/v1/ledger", "/v1/live"] {
+        assert!(open.iter().any(|open| open == path), "{path}");
+    }
+    relay.finish().await;
+}
+
 /// What the routes answer when there is something to answer.
 #[tokio::test]
 async fn a_job_is_as_described() {

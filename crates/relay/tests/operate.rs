@@ -4,6 +4,8 @@
 mod common;
 
 use common::{Fixture, Owner, get, job, start, start_with, until};
+use grid_protocol::CampaignId;
+use grid_protocol::api::{CampaignInfo, ErrorBody};
 use grid_relay::{TrustConfig, add_operator, revoke_operator};
 use grid_scheduler::trust::Rules;
 use reqwest::Method;
@@ -182,5 +184,62 @@ async fn refusals_and_bans_are_told_with_their_reasons() {
     assert_eq!(ban["node"], liar.key.public().to_string());
     assert!(ban["why"].as_str().unwrap().contains("lost against"), "{ban}");
     assert!(ban["seq"].as_u64().unwrap() > 0 && ban["time_ms"].as_u64().unwrap() > 0);
+    relay.finish().await;
+}
+
+const CAMPAIGN: &str = "name = 'Always'
+start = 2020-01-01T00:00:00Z
+end = 2200-01-01T00:00:00Z
+goal = 150
+bonus_ppm = 500000
+";
+
+#[tokio::test]
+async fn a_campaign_is_checked_opened_and_closed() {
+    let relay = start().await;
+    let root = operator(&relay);
+    let check = "/v1/operator/campaign-file";
+    let listed =
+        async || -> Vec<CampaignInfo> { relay.owner.json(Method::GET, "/v1/campaigns", "").await };
+    // What is wrong is said with its place.
+    let refused = async |file: &str, said: &str| {
+        let (status, body) = root.ask(Method::POST, check, file.to_owned()).await;
+        let ErrorBody { error } = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status.as_u16(), error.code.as_str()), (400, "bad_request"), "{file}");
+        assert!(error.message.starts_with(said), "{}", error.message);
+    };
+    refused(&CAMPAIGN.replace("goal", "gaol"), "line 4: unknown field `gaol`").await;
+    refused(&CAMPAIGN.replace("2200", "2021"), "line 3: end is over already").await;
+    let long = format!("{CAMPAIGN}# {}", "x".repeat(16 * 1024));
+    assert_eq!(root.error(Method::POST, check, long).await, (413, "too_large".into()));
+
+    let found: CampaignInfo = root.json(Method::POST, check, CAMPAIGN).await;
+    assert_eq!((found.name.as_str(), found.goal, found.bonus_ppm), ("Always", 150, 500_000));
+    assert_eq!(listed().await, [], "a look opens nothing");
+    let path = format!("/v1/operator/campaigns/{}", found.id);
+    assert_eq!(root.ask(Method::PUT, &path, CAMPAIGN).await.0, 204);
+    assert_eq!(root.ask(Method::PUT, &path, CAMPAIGN).await.0, 204, "the same once more");
+    assert_eq!(listed().await, std::slice::from_ref(&found));
+    // It is in the entries, where the command and auditors find it.
+    assert_eq!(grid_relay::campaigns(relay.dir.path()).unwrap(), [found]);
+
+    let close = format!("{path}/close");
+    for _ in 0..2 {
+        assert_eq!(root.ask(Method::POST, &close, "").await.0, 204);
+        assert!(listed().await[0].closed_ms.is_some());
+    }
+    let nobody = format!("/v1/operator/campaigns/{}", CampaignId([9; 16]));
+    assert_eq!(root.ask(Method::POST, &format!("{nobody}/close"), "").await.0, 404);
+    assert_eq!(root.ask(Method::PUT, "/v1/operator/campaigns/may", CAMPAIGN).await.0, 404);
+    for (method, path) in [(Method::POST, check), (Method::PUT, &nobody), (Method::POST, &close)] {
+        let refused = relay.owner.ask(method, path, CAMPAIGN).await.0;
+        assert_eq!(refused, 401, "an owner is no operator: {path}");
+    }
+    // At most 16 at a time.
+    for n in 10..27_u8 {
+        let path = format!("/v1/operator/campaigns/{}", CampaignId([n; 16]));
+        let (status, _) = root.ask(Method::PUT, &path, CAMPAIGN).await;
+        assert_eq!(status, if n < 26 { 204 } else { 400 }, "{n}");
+    }
     relay.finish().await;
 }

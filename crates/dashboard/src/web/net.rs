@@ -103,6 +103,16 @@ pub(super) async fn send(
     Err(if said.is_empty() { bare() } else { said })
 }
 
+/// The answer to bytes that are sent.
+pub(super) async fn upload(
+    method: &str,
+    path: &str,
+    bearer: &str,
+    bytes: &[u8],
+) -> Result<Response, String> {
+    send(method, path, bearer, Some(&Uint8Array::from(bytes).into())).await
+}
+
 fn unreachable(_: JsValue) -> String {
     "The relay can't be reached.".to_owned()
 }

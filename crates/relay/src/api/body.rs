@@ -126,6 +126,7 @@ fn refused(refusal: Refusal) -> AppError {
         Refusal::BudgetTooSmall { .. } => Code::BudgetTooSmall.because(refusal.to_string()),
         Refusal::NoSuchJob => AppError::not_found(),
         Refusal::NoSuchTeam => AppError::not_found(),
+        Refusal::NoSuchCampaign => AppError::not_found(),
         _ => Code::BadRequest.because(refusal.to_string()),
     }
 }

@@ -17,7 +17,7 @@ use crate::socket;
 use crate::state::Shared;
 use axum::Router;
 use axum::extract::FromRequestParts;
-use axum::http::{HeaderName, Method, StatusCode, header, request::Parts};
+use axum::http::{HeaderName, StatusCode, header, request::Parts};
 use axum::middleware;
 use axum::response::IntoResponse;
 use grid_protocol::api::{
@@ -26,16 +26,13 @@ use grid_protocol::api::{
 };
 use std::str::FromStr;
 use std::sync::Arc;
-use tower_http::cors::{Any, CorsLayer};
 
 /// Every route, in words too.
 pub(crate) fn api() -> Api {
-    let document = op("This document").gives::<serde_json::Map<String, serde_json::Value>>();
     Api::new()
         .merge(owners())
         .merge(nodes())
         .merge(anyone())
-        .get("/v1/openapi.json", openapi, document)
         .merge(crate::openai::api())
         .merge(crate::dashboard::api())
         .merge(crate::embed::api())
@@ -87,15 +84,9 @@ fn owners() -> Api {
         .get("/v1/account", public::account, op("The owner's account").gives::<AccountInfo>())
 }
 
-/// What nodes ask, and owners of their inputs.
+/// What nodes ask, from an extension's or a page's origin, and owners of their
+/// inputs.
 fn nodes() -> Api {
-    // Nodes fetch from an extension's or a page's origin, with a lease's token
-    // in a header; there are no cookies anywhere.
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::PUT])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .max_age(std::time::Duration::from_secs(86_400));
     let get = op("A blob")
         .notes("An owner's input list, or a lease's admitted module or input list.")
         .by(Who::OwnerOrLease)
@@ -123,7 +114,7 @@ fn nodes() -> Api {
         .put("/v1/blobs/{digest}", blobs::put, put)
         .get("/v1/models/{digest}/header", models::header, model("A model file's header"))
         .get("/v1/models/{digest}/blocks/{number}", models::block, model("A model file's block"))
-        .any_origin(cors)
+        .any_origin()
         .get("/v1/node", socket::upgrade, node)
 }
 
@@ -139,13 +130,17 @@ fn anyone() -> Api {
     let receipt = op("What became of a receipt")
         .notes("Says which entry settled its task; nothing of the receipt itself.")
         .gives::<ReceiptPlace>();
+    let document = op("This document").gives::<serde_json::Map<String, serde_json::Value>>();
     const METRICS: &str = "application/openmetrics-text";
     Api::new()
+        .get("/v1/openapi.json", openapi, document)
         .get("/v1/nodes/{key}", nodes::standing, standing)
         .get("/v1/receipts/{seq}", nodes::receipt, receipt)
         .get("/v1/points", nodes::points, op("What every node earned").gives::<PointsInfo>())
         .get("/v1/network", public::network, op("The relay and its nodes").gives::<NetworkInfo>())
         .get("/v1/network/live", public::live, live)
+        .any_origin()
+        // What is for the operator's own tools.
         .get("/healthz", public::health, op("Does the relay take work?").gives_text("text/plain"))
         .get("/metrics", public::metrics, op("Metrics").gives_text(METRICS))
 }

@@ -53,6 +53,7 @@ pub(crate) fn api() -> Api {
         .get("/v1/live", live::stream, live)
         .get("/v1/history", history_of, history.query::<Asked>().gives::<wire::History>())
         .get("/v1/leaders", self::leaders, leaders.query::<LeadersAsked>().gives::<Leading>())
+        .any_origin()
         .merge(crate::operate::api())
         .state(|shared| {
             Arc::new(Dashboard {

@@ -6,19 +6,17 @@ use crate::error::{AppError, Code, store_unavailable};
 use crate::openapi::{Api, op};
 use crate::state::Shared;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, Method, header};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use grid_log::tile::{TILE_WIDTH, TileLevel, TilePath, encode_hashes};
 use rusqlite::Connection;
 use std::sync::Arc;
-use tower_http::cors::{Any, CorsLayer};
 
 /// The routes below `/log`.
 pub(crate) fn api() -> Api {
     const TEXT: &str = "text/plain";
     let tile = op("Hashes or entries of the log")
         .notes("C2SP tlog-tiles: `0/000`, `entries/x001/234.p/5` and so on; they never change.");
-    let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET]);
     Api::new()
         .get("/log/checkpoint", checkpoint, op("The newest checkpoint").gives_text(TEXT))
         .get(
@@ -30,7 +28,7 @@ pub(crate) fn api() -> Api {
         )
         .get("/log/key", key, op("The key that checkpoints are verified with").gives_text(TEXT))
         .get("/log/tile/{*rest}", self::tile, tile.gives_bytes())
-        .any_origin(cors)
+        .any_origin()
 }
 
 fn text(text: String, cache: &'static str) -> Response {

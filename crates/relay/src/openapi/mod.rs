@@ -30,13 +30,17 @@ pub(crate) use operation::{Operation, Who, op};
 use crate::state::Shared;
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{Method, header};
 use axum::routing::{MethodFilter, MethodRouter, on, options};
 use grid_protocol::{CampaignId, Digest, InvitationCode, JobId, PublicKey};
 use operation::{Make, schema};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tower_http::cors::CorsLayer;
+use std::time::Duration;
+use tower_http::cors::{Any, CorsLayer};
+
+/// Browsers may remember for so long who may ask.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Routes, and what the document says of them.
 pub(crate) struct Api<S = Arc<Shared>> {
@@ -117,8 +121,16 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         self
     }
 
-    /// Lets pages of any origin ask all of these.
-    pub(crate) fn any_origin(mut self, cors: CorsLayer) -> Self {
+    /// Lets pages of any origin ask all of these. Whoever must show who asks does
+    /// so in a header; there are no cookies anywhere.
+    pub(crate) fn any_origin(mut self) -> Self {
+        let mut methods: Vec<_> = self.operations.iter().map(|one| one.method.clone()).collect();
+        methods.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        methods.dedup();
+        let mut cors = CorsLayer::new().allow_origin(Any).allow_methods(methods).max_age(A_DAY);
+        if self.operations.iter().any(|one| one.operation.who != Who::Anyone) {
+            cors = cors.allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
+        }
         let paths: BTreeSet<_> = self.operations.iter().map(|described| described.path).collect();
         // `cors` answers OPTIONS; a route for it lets it.
         let answer = |router: Router<S>, path| router.route(path, options(|| async {}));

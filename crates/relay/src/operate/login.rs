@@ -54,8 +54,8 @@ fn of(from: IpAddr) -> [u8; 8] {
     key
 }
 
-/// An operator.
-pub(super) struct Operator;
+/// An operator, by the name of its key.
+pub(super) struct Operator(pub(super) String);
 
 impl FromRequestParts<Arc<Dashboard>> for Operator {
     type Rejection = AppError;
@@ -84,7 +84,7 @@ impl FromRequestParts<Arc<Dashboard>> for Operator {
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         match found {
-            Ok(Some(_)) => Ok(Self),
+            Ok(Some(name)) => Ok(Self(name)),
             Ok(None) => {
                 dashboard.attempts.failed(from, Instant::now());
                 Err(wrong())

@@ -1,7 +1,8 @@
 //! What the operator's page shows, behind a key of its own: how the relay does,
 //! what waits, which nodes are slow, which receipts were refused, who was
-//! caught. Nothing here changes anything.
+//! caught. Campaigns are opened and closed from it; nothing else is changed.
 
+mod campaigns;
 mod keys;
 mod latest;
 mod login;
@@ -15,12 +16,27 @@ pub(crate) use login::Attempts;
 use crate::dashboard::Dashboard;
 use crate::error::Code;
 use crate::openapi::{Api, Who, op};
-use grid_protocol::api::Suspect;
+use axum::http::StatusCode;
+use grid_protocol::api::{CampaignInfo, Suspect};
 use std::sync::Arc;
 
 /// The routes; the pages' state holds what they show.
 pub(crate) fn api() -> Api<Arc<Dashboard>> {
     let op = |summary| op(summary).by(Who::Operator).fails(&[Code::TooManyAttempts]);
+    let check = op("Check a campaign's file")
+        .notes(
+            "TOML, as `grid-relay campaign open` reads it. Opens nothing: the answer is what \
+             would be opened, and its id is new.",
+        )
+        .takes_bytes()
+        .gives::<CampaignInfo>();
+    let open = op("Open a campaign")
+        .notes("By its file, under an id of the operator's choice. Again, it changes nothing.")
+        .takes_bytes()
+        .says(StatusCode::NO_CONTENT);
+    let close = op("Close a campaign")
+        .notes("Before its end. What it brought stays; again, it changes nothing.")
+        .says(StatusCode::NO_CONTENT);
     Api::new()
         .get(
             "/v1/operator/health",
@@ -54,4 +70,7 @@ pub(crate) fn api() -> Api<Arc<Dashboard>> {
             report::suspects,
             op("Self-invitations, rings, owners who pay one alone").gives::<Vec<Suspect>>(),
         )
+        .post("/v1/operator/campaign-file", campaigns::check, check)
+        .put("/v1/operator/campaigns/{campaign}", campaigns::open, open)
+        .post("/v1/operator/campaigns/{campaign}/close", campaigns::close, close)
 }

@@ -10,18 +10,20 @@ mod operator;
 mod rules;
 mod signed;
 mod teams;
+mod terms;
 
 pub(crate) use books::{people_leaders, suspects_now, team_leaders};
 pub use operator::{campaigns, close_campaign, open_campaign, rewards, suspects};
+pub use rules::REWARDS_FILE;
 pub(crate) use rules::read_rewards;
-pub use rules::{REWARDS_FILE, Rewards};
+pub(crate) use terms::read as campaign_terms;
 
 use crate::error::{AppError, Code};
 use crate::openapi::{Api, Who, op};
 use crate::state::Shared;
 use crate::store::{PeopleWrite, Write};
 use crate::writer::Then;
-use axum::http::{Method, StatusCode, header};
+use axum::http::StatusCode;
 use books::Books;
 use grid_ledger::RewardRules;
 use grid_protocol::PublicKey;
@@ -31,7 +33,6 @@ use grid_protocol::api::{
 };
 use signed::Signatures;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tower_http::cors::{Any, CorsLayer};
 
 /// What people's routes share.
 #[derive(Debug)]
@@ -59,15 +60,9 @@ impl People {
     }
 }
 
-/// The routes. An extension's pages ask too, from an origin of their own; there
-/// are no cookies anywhere.
+/// The routes. An extension's pages ask too, from an origin of their own.
 pub(crate) fn api() -> Api {
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .max_age(std::time::Duration::from_secs(86_400));
-    anyone().merge(account()).any_origin(cors)
+    anyone().merge(account()).any_origin()
 }
 
 /// What anyone may ask.
@@ -130,7 +125,7 @@ fn account() -> Api {
         .post("/v1/teams/{name}/leave", teams::leave, write("Leave a team").gives::<TeamInfo>())
 }
 
-async fn commit(shared: &Shared, write: PeopleWrite) -> Result<(), AppError> {
+pub(crate) async fn commit(shared: &Shared, write: PeopleWrite) -> Result<(), AppError> {
     crate::api::body::commit(shared, Write::People(write), Then::Nothing).await.map(drop)
 }
 

@@ -2,89 +2,11 @@
 
 use crate::config::ConfigError;
 use grid_ledger::RewardRules;
-use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
 /// Name of the file in the data directory that is read when none is named.
 pub const REWARDS_FILE: &str = "rewards.toml";
-
-/// The file's keys; what is left out is as in [`RewardRules::default`].
-/// [`RewardRules`] says what each is; amounts are fuel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "as in `RewardRules`")]
-pub struct Rewards {
-    pub availability: u64,
-    pub availability_cap_ppm: u32,
-    pub reliability_ppm: u32,
-    pub reliability_passes: u32,
-    pub invitation_ppm: u32,
-    pub invitation_cap: u64,
-    pub inviter_daily_cap: u64,
-    pub invitation_days: u32,
-    pub site_ppm: u32,
-}
-
-impl Default for Rewards {
-    fn default() -> Self {
-        RewardRules::default().into()
-    }
-}
-
-impl From<RewardRules> for Rewards {
-    fn from(rules: RewardRules) -> Self {
-        let RewardRules {
-            availability,
-            availability_cap_ppm,
-            reliability_ppm,
-            reliability_passes,
-            invitation_ppm,
-            invitation_cap,
-            inviter_daily_cap,
-            invitation_days,
-            site_ppm,
-        } = rules;
-        Self {
-            availability,
-            availability_cap_ppm,
-            reliability_ppm,
-            reliability_passes,
-            invitation_ppm,
-            invitation_cap,
-            inviter_daily_cap,
-            invitation_days,
-            site_ppm,
-        }
-    }
-}
-
-impl From<Rewards> for RewardRules {
-    fn from(rewards: Rewards) -> Self {
-        let Rewards {
-            availability,
-            availability_cap_ppm,
-            reliability_ppm,
-            reliability_passes,
-            invitation_ppm,
-            invitation_cap,
-            inviter_daily_cap,
-            invitation_days,
-            site_ppm,
-        } = rewards;
-        Self {
-            availability,
-            availability_cap_ppm,
-            reliability_ppm,
-            reliability_passes,
-            invitation_ppm,
-            invitation_cap,
-            inviter_daily_cap,
-            invitation_days,
-            site_ppm,
-        }
-    }
-}
 
 /// Reads the rules from the file `named`, or else from `rewards.toml` in the
 /// data directory; `None` where that isn't there.
@@ -102,7 +24,7 @@ pub(crate) fn read_rewards(
         Err(source) => return Err(ConfigError::Read { path: path.into(), source }),
     };
     let bad = |source| ConfigError::Parse { path: path.into(), source: Box::new(source) };
-    let rules: RewardRules = toml::from_str::<Rewards>(&text).map_err(bad)?.into();
+    let rules: RewardRules = toml::from_str(&text).map_err(bad)?;
     rules.validate().map_err(ConfigError::Rewards)?;
     Ok(Some(rules))
 }
@@ -136,7 +58,7 @@ mod tests {
             assert!(error.contains(named), "{error}");
         }
         // What the command prints is a file that says the same.
-        let text = toml::to_string(&Rewards::from(expect)).unwrap();
+        let text = toml::to_string(&expect).unwrap();
         write(&text);
         assert_eq!(read(None), Ok(Some(expect)));
     }

@@ -176,7 +176,7 @@ fn until(campaign: &Value) -> u64 {
     campaign["closed_ms"].as_u64().unwrap_or(campaign.number("end_ms"))
 }
 
-fn campaign_row(campaign: &Value) -> Vec<Cell> {
+pub(super) fn campaign_row(campaign: &Value) -> Vec<Cell> {
     let name = campaign.text("name").to_owned();
     vec![
         Cell::Way(
@@ -191,25 +191,35 @@ fn campaign_row(campaign: &Value) -> Vec<Cell> {
     ]
 }
 
+/// What a campaign offers.
+pub(super) fn terms(campaign: &Value) -> Vec<(&'static str, Cell)> {
+    let bonus = words::percent(campaign.number("bonus_ppm"), 1_000_000);
+    let counts = match campaign.text("runtime") {
+        "" => "all verified work",
+        "infer" => "inference only",
+        _ => "modules only",
+    };
+    vec![
+        ("From", Cell::Text(time(campaign.number("start_ms"), true))),
+        ("Until", Cell::Text(time(until(campaign), true))),
+        ("Goal", Cell::Text(format!("{} points", words::points(campaign.number("goal"))))),
+        ("Earns", Cell::Text(format!("{bonus} on top"))),
+        ("What counts", counts.into()),
+    ]
+}
+
 pub(in crate::web) fn campaign(id: &str) -> AnyView {
     page("Campaign", format!("v1/campaigns/{id}"), |campaign| {
         let (work, goal) = (campaign.number("work"), campaign.number("goal"));
         let words = format!("{} of {} points", words::points(work), words::points(goal));
-        let bonus = format!(
-            "{} on top of verified work",
-            words::percent(campaign.number("bonus_ppm"), 1_000_000)
-        );
+        let mut terms = terms(campaign);
+        terms.push(("People", Cell::Text(words::count(campaign.number("count")))));
         let leaders = campaign.list("leaders").to_vec();
         view! {
             <p><b>{campaign.text("name").to_owned()}</b></p>
             <label for="goal">{words}</label>
             <progress id="goal" max="100" value=reached(campaign).to_string()></progress>
-            {facts(vec![
-                ("From", Cell::Text(time(campaign.number("start_ms"), true))),
-                ("Until", Cell::Text(time(until(campaign), true))),
-                ("Earns", Cell::Text(bonus)),
-                ("People", Cell::Text(words::count(campaign.number("count")))),
-            ])}
+            {facts(terms)}
             <h2>"Who did most"</h2>
             {table("Who did most", &LEADERS, move || people(&leaders))}
         }

@@ -11,7 +11,6 @@ use grid_protocol::{Digest, Files, Side, limits};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde_json::{Value, json};
-use wasm_bindgen::JsValue;
 use web_sys::File;
 
 /// Inputs that are read and sent at a time.
@@ -141,7 +140,8 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
     if module.size() > limits::MAX_MODULE as f64 {
         return Err(format!("{} is larger than the 32 MiB that a module may have.", module.name()));
     }
-    let module = post("v1/modules", key, &read(&module).await?).await?;
+    let answer = net::upload("POST", "v1/modules", key, &read(&module).await?).await?;
+    let module = net::read("v1/modules", &net::body(&answer).await?)?;
     job["module"] = module.text("source").into();
     let tasks = tasks(chosen.how.get_untracked(), inputs).await?;
     let all = tasks.len() as u64;
@@ -149,8 +149,7 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
     let put = |(name, task): (String, Task)| async move {
         let list = task.list().await?;
         let digest = Digest::of(&list);
-        let body = JsValue::from(js_sys::Uint8Array::from(&list[..]));
-        net::send("PUT", &format!("v1/blobs/{digest}"), key, Some(&body)).await?;
+        net::upload("PUT", &format!("v1/blobs/{digest}"), key, &list).await?;
         let _ = chosen.sent.try_update(|sent| {
             sent[0] = (sent[0].as_u64().unwrap_or_default() + 1).into();
         });
@@ -171,12 +170,6 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
     let answer = net::send("POST", "v1/jobs", key, Some(&job.to_string().into())).await?;
     let body = net::body(&answer).await?;
     Ok(net::read("v1/jobs", &body)?.text("id").to_owned())
-}
-
-async fn post(path: &str, key: &str, bytes: &[u8]) -> Result<Value, String> {
-    let body = JsValue::from(js_sys::Uint8Array::from(bytes));
-    let answer = net::send("POST", path, key, Some(&body)).await?;
-    net::read(path, &net::body(&answer).await?)
 }
 
 /// A task's input before it is read.

@@ -1,5 +1,7 @@
 //! The operator's page, behind a key.
 
+mod campaigns;
+
 use crate::json::Read as _;
 use crate::route::Route;
 use crate::web::key::{self, Keys};
@@ -11,7 +13,16 @@ use serde_json::{Map, Value};
 
 /// The page asks again after this.
 const AGAIN_MS: u64 = 5_000;
-const PARTS: [&str; 6] = ["health", "queues", "nodes", "refusals", "bans", "suspects"];
+/// What it shows, below `v1`; by the last names.
+const PARTS: [&str; 7] = [
+    "operator/health",
+    "operator/queues",
+    "operator/nodes",
+    "operator/refusals",
+    "operator/bans",
+    "operator/suspects",
+    "campaigns",
+];
 const QUEUES: [&str; 6] =
     ["Runtime", "#Jobs", "#Waiting", "#Leased", "#Provisional", "Oldest submitted"];
 const JOBS: [&str; 6] = ["Job", "Runtime", "#Settled", "#Leased", "#Nodes able", "What keeps it"];
@@ -48,7 +59,7 @@ pub(in crate::web) fn operate() -> AnyView {
             <button type="button" hidden=move || !is_in.get() on:click=leave>"Log out"</button>
         </div>
         {notice(shown.failed.into())}
-        {move || if is_in.get() { inside(shown.value) } else { door(key, shown, load) }}
+        {move || if is_in.get() { inside(shown.value, load) } else { door(key, shown, load) }}
     }
     .into_any()
 }
@@ -70,12 +81,13 @@ fn door(key: RwSignal<String>, shown: Shown, load: impl Fn() + Copy + 'static) -
 async fn fetch(key: String) -> Result<Value, String> {
     let mut all = Map::new();
     for part in PARTS {
-        all.insert(part.to_owned(), net::json(&format!("v1/operator/{part}"), &key).await?);
+        let name = part.trim_start_matches("operator/");
+        all.insert(name.to_owned(), net::json(&format!("v1/{part}"), &key).await?);
     }
     Ok(Value::Object(all))
 }
 
-fn inside(shown: RwSignal<Value>) -> AnyView {
+fn inside(shown: RwSignal<Value>, again: impl Fn() + Copy + Send + 'static) -> AnyView {
     let rows = move |part: &'static str, list: &'static str, row: fn(&Value) -> Vec<Cell>| {
         move || shown.with(|shown| shown[part].list(list).iter().map(row).collect())
     };
@@ -96,6 +108,8 @@ fn inside(shown: RwSignal<Value>) -> AnyView {
         })
     };
     let banned = move || shown.with(|shown| words::counted(shown["bans"].number("count"), "node"));
+    // Drawn anew only when it changed: there are buttons.
+    let all = Memo::new(move |_| shown.with(|shown| shown["campaigns"].clone()));
     view! {
         {notice(trouble)}
         {figures(move || shown.with(|shown| large(&shown["health"])))}
@@ -122,6 +136,7 @@ fn inside(shown: RwSignal<Value>) -> AnyView {
         {table("Suspects", &SUSPECTS, move || shown.with(|shown| {
             shown["suspects"].as_array().into_iter().flatten().map(suspect).collect()
         }))}
+        {campaigns::campaigns(all, again)}
     }
     .into_any()
 }
