@@ -160,7 +160,7 @@ async fn every_route_answers_as_described() {
 
 /// What anyone may read, pages of other origins may; what is for the operator
 /// and for owners' own programs, they may not. With a key in a header nodes and
-/// accounts are let in from their pages; cookies are nowhere.
+/// accounts are let in from their pages; no route reads cookies.
 #[tokio::test]
 async fn other_origins_read_what_is_public_and_nothing_else() {
     let relay = start().await;

@@ -122,7 +122,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     }
 
     /// Lets pages of any origin ask all of these. Whoever must show who asks does
-    /// so in a header; there are no cookies anywhere.
+    /// so in a header; no route reads a cookie.
     pub(crate) fn any_origin(mut self) -> Self {
         let mut methods: Vec<_> = self.operations.iter().map(|one| one.method.clone()).collect();
         methods.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
