@@ -152,8 +152,8 @@ fn llama() -> Vec<u8> {
     let word = |key: &str, value: &str| pair(key, 8, &text(value));
     let mut tokens: Vec<Vec<u8>> =
         (0..=255).map(|byte| text(&byte_char(byte).to_string())).collect();
-    tokens.push(text("<|im_end|>"));
-    let kinds = (0..tokens.len()).map(|at| i32::from(at == 256) * 2 + 1);
+    tokens.extend([text("<|im_end|>"), text("<|im_start|>")]);
+    let kinds = (0..tokens.len()).map(|at| i32::from(at >= 256) * 2 + 1);
     let kinds: Vec<Vec<u8>> = kinds.map(|kind| kind.to_le_bytes().to_vec()).collect();
     let pairs = [
         word("general.architecture", "llama"),
@@ -171,6 +171,7 @@ fn llama() -> Vec<u8> {
         list("tokenizer.ggml.token_type", 5, &kinds),
         list("tokenizer.ggml.merges", 8, &[]),
         pair("tokenizer.ggml.eos_token_id", 4, &256_u32.to_le_bytes()),
+        word("tokenizer.chat_template", "<|im_start|>"),
     ];
     let mut tensors = vec![
         ("token_embd.weight".to_owned(), tokens.len(), WIDTH),

@@ -1,7 +1,11 @@
 // The operator's page.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { goto, pageIn, says, text, worked } from '../lib/pages.mjs';
+import { until } from '../lib/wait.mjs';
 
 /** A key of an operator of this relay. */
 export const operatorKey = relay => execFileSync(
@@ -9,7 +13,85 @@ export const operatorKey = relay => execFileSync(
   { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
 ).trim();
 
+const CAMPAIGN = `name = "Advent"
+start = 2020-12-01T00:00:00Z
+end = 2199-12-24T00:00:00Z
+goal = 1_000_000_000_000
+bonus_ppm = 250_000
+runtime = "infer"
+`;
+
+/** Lets an operator in. */
+export async function enter(page, relay, key) {
+  await goto(page, relay, '#/operate');
+  await page.waitForSelector('#operator');
+  await page.type('#operator', key);
+  await page.click('main form button[type=submit]');
+  await page.waitForSelector('.figures', { timeout: 30_000 });
+}
+
 export default {
+  async 'a campaign is checked, opened and ended from the page'(t) {
+    const relay = await t.relay();
+    const page = await pageIn(t, 'chromium');
+    await enter(page, relay, operatorKey(relay));
+    const folder = t.folder(mkdtempSync(join(tmpdir(), 'grid-campaign-')));
+    const choose = async content => {
+      writeFileSync(join(folder, 'advent.toml'), content);
+      await (await page.$('#campaign')).uploadFile(join(folder, 'advent.toml'));
+    };
+    const press = async words => {
+      const buttons = await page.$$('.verdict button');
+      for (const button of buttons) {
+        if (await button.evaluate(element => element.textContent) === words) return button.click();
+      }
+      throw new Error(`there is no button ${words}`);
+    };
+    const gone = () => until('nothing waits', async () => !await page.$('.verdict'), 30_000);
+    const campaigns = async () => (await fetch(`${relay.url}/v1/campaigns`)).json();
+    const wrong = part => until(`it says ${part}`, () => page.$$eval('.notice', (all, part) => (
+      all.some(notice => notice.textContent.startsWith(part))), part), 30_000);
+    await choose(CAMPAIGN.replace('goal', 'gaol'));
+    await wrong('line 4: unknown field `gaol`');
+    await choose(CAMPAIGN.replace('2199', '2019'));
+    await wrong('line 3: end is before start');
+    assert.equal(await page.$('.verdict'), null);
+
+    // Summed up first; nothing is opened before the second click.
+    await choose(CAMPAIGN);
+    await page.waitForSelector('.verdict', { timeout: 30_000 });
+    const told = await text(page, '.verdict');
+    for (const part of ['Advent', '1,000 points', '25% on top', 'inference only', '24/12/2199']) {
+      assert.ok(told.includes(part), `${part} in ${told}`);
+    }
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Open this campaign?');
+    await press('Cancel');
+    await gone();
+    assert.deepEqual(await campaigns(), []);
+    await choose(CAMPAIGN);
+    await page.waitForSelector('.verdict', { timeout: 30_000 });
+    await press('Open it');
+    await gone();
+    await says(page, '[aria-label=Campaigns]', 'Advent', 30_000);
+    const [{ name, closed_ms, runtime }] = await campaigns();
+    assert.deepEqual([name, closed_ms, runtime], ['Advent', null, 'infer']);
+
+    const end = async () => {
+      await page.waitForSelector('[aria-label="End Advent"]', { timeout: 30_000 });
+      await page.click('[aria-label="End Advent"]');
+      await says(page, '.verdict h2', 'End it now?', 30_000);
+    };
+    await end();
+    await press('Cancel');
+    await gone();
+    assert.equal((await campaigns())[0].closed_ms, null);
+    await end();
+    await press('End it');
+    await says(page, '[aria-label=Campaigns]', 'over', 30_000);
+    assert.ok((await campaigns())[0].closed_ms > 0);
+    assert.deepEqual(page.complaints.filter(line => !/400/.test(line)), []);
+  },
+
   async 'an operator logs in, looks, and logs out'(t) {
     const { relay } = await worked(t);
     const key = operatorKey(relay);

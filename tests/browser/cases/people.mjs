@@ -1,6 +1,14 @@
-// Pages of accounts, teams, campaigns and invitations, on answers as the relay gives them.
+// Pages of accounts, teams, campaigns and invitations: on the real relay, with people who work,
+// and on answers of ours where the relay gives none like them (names that no relay takes).
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { countdown } from '../lib/modules.mjs';
 import { goto, inBetween, pageIn, says, text } from '../lib/pages.mjs';
+import { Person } from '../lib/person.mjs';
+import { until } from '../lib/wait.mjs';
+import { enter, operatorKey } from './operate.mjs';
 
 const KEY = 'ab'.repeat(32);
 const NODE = 'cd'.repeat(32);
@@ -50,7 +58,116 @@ export const PLACES = {
   invitation: [`#/invite/${CODE}`, page => page.waitForSelector('a.button')],
 };
 
+const CAMPAIGN = `name = "Advent"
+start = 2020-12-01T00:00:00Z
+end = 2199-12-24T00:00:00Z
+goal = 1_000_000_000
+bonus_ppm = 250_000
+`;
+
+/** Points as the pages write them, where they are between a thousandth and ten. */
+const points = fuel => String(Math.floor(fuel / 1e5) / 1e4 < 1 ? Math.floor(fuel / 1e5) / 1e4 : Math.floor(fuel / 1e7) / 100);
+
+/** One task of a tenth of a point and more. */
+const work = owner => owner.run(countdown(20));
+
+/**
+ * A relay where people work: Ada, who invited Bob, a team of both, a campaign; Cleo, who invited Dan
+ * from her own network; Eve and Finn, who invited each other.
+ */
+async function society(t) {
+  const relay = await t.relay({ believing: true, args: ['--diversity', 'true'] });
+  const owner = relay.owner();
+  const [ada, bob, cleo, dan, eve, finn] = [1, 2, 3, 4, 5, 6].map(seed => new Person(relay, seed));
+  const file = join(relay.data, 'advent.toml');
+  writeFileSync(file, CAMPAIGN);
+  const campaign = execFileSync(relay.binary, ['campaign', 'open', file, '--data-dir', relay.data], { encoding: 'utf8' }).trim();
+  await ada.ask('PUT', `/v1/accounts/${ada.key}`, { name: 'Ada L.' });
+  await bob.ask('PUT', `/v1/accounts/${bob.key}`, { name: 'Bob' });
+  const team = await ada.ask('POST', '/v1/teams', { name: 'Tea drinkers' });
+  await bob.ask('POST', '/v1/teams/Tea%20drinkers/join');
+  const code = await ada.invite();
+  const end = await bob.lend(t, code);
+  await until('the campaign is under way', async () => {
+    await work(owner);
+    return (await bob.info()).points.campaign > 0;
+  }, 60_000);
+  await end();
+  await cleo.lend(t);
+  await dan.lend(t, await cleo.invite());
+  await eve.lend(t, await finn.invite());
+  await finn.lend(t, await eve.invite());
+  await until('everyone has worked', async () => {
+    await work(owner);
+    return (await Promise.all([cleo, dan, eve, finn].map(person => person.info()))).every(({ points }) => points.work);
+  }, 60_000);
+  return { relay, owner, ada, bob, cleo, dan, eve, finn, team, campaign, code };
+}
+
 export default {
+  async 'people who work are shown as the relay and its log have them'(t) {
+    const { relay, ada, bob, cleo, dan, eve, finn, team, campaign, code } = await society(t);
+    const page = await pageIn(t, 'chromium');
+    const json = async path => (await fetch(relay.url + path)).json();
+    const { points: earned, total } = await bob.info();
+    const { points: { invited } } = await ada.info();
+    assert.equal(invited, Math.floor(earned.work / 20), 'the invitation pays');
+
+    // The leaderboard, over each time.
+    const rows = label => page.$$eval(`[aria-label="${label}"] tbody tr`, rows => (
+      rows.map(row => [...row.cells].map(cell => cell.textContent))));
+    await goto(page, relay, '#/leaders');
+    await page.waitForSelector('input[value=people] + span');
+    for (const span of ['day', 'week', 'all']) {
+      await page.click(`input[value=${span}] + span`);
+      await page.click('input[value=people] + span');
+      const { people, count } = await json(`/v1/leaders?span=${span}&of=people`);
+      assert.equal(count, 6);
+      const expected = people.map(({ name, key, earned }, at) => [`${at + 1}`, name ?? key.slice(0, 12), points(earned)]);
+      assert.ok(expected.some(([, name]) => name === 'Ada L.'));
+      const shown = async () => assert.deepEqual(await rows('People by points'), expected) ?? true;
+      await until(`people of ${span}`, shown, 30_000);
+      await page.click('input[value=teams] + span');
+      const { teams: [{ earned }] } = await json(`/v1/leaders?span=${span}&of=teams`);
+      const teams = async () => assert.deepEqual(await rows('Teams by points'), [['1', 'Tea drinkers', '2', points(earned)]]) ?? true;
+      await until(`teams of ${span}`, teams, 30_000);
+    }
+
+    // From the team to a member, and what it was for.
+    await page.click(`a[href="#/team/${team.id}"]`);
+    await says(page, '[aria-label="Members by points"]', 'Bob', 30_000);
+    assert.deepEqual((await rows('Members by points')).map(([, name]) => name), ['Bob', 'Ada L.']);
+    await page.click(`a[href="#/account/${bob.key}"]`);
+    await says(page, '.facts', 'Tea drinkers', 30_000);
+    assert.ok((await text(page, '.figures')).includes(`Points${points(total)}`));
+    for (const fact of [`Verified work${points(earned.work)}`, `Campaigns${points(earned.campaign)}`]) {
+      assert.ok((await text(page, '.facts')).includes(fact), fact);
+    }
+    await says(page, '[aria-label=Postings]', 'campaign', 30_000);
+    await goto(page, relay, `#/account/${ada.key}`);
+    await says(page, '.facts', `Invitations${points(invited)}`, 30_000);
+    await says(page, '.facts', 'People invited1', 30_000);
+
+    const { work: done, count } = await json(`/v1/campaigns/${campaign}`);
+    await goto(page, relay, '#/campaigns');
+    await page.waitForSelector(`a[href="#/campaign/${campaign}"]`);
+    await page.click(`a[href="#/campaign/${campaign}"]`);
+    await says(page, 'main', `${points(done)} of 1 points`, 30_000);
+    assert.deepEqual([count, (await rows('Who did most')).length], [5, 5]);
+    await goto(page, relay, `#/invite/${code}`);
+    await says(page, 'main', 'Ada L. invites you', 30_000);
+
+    // Whom the operator should look at.
+    await enter(page, relay, operatorKey(relay));
+    await says(page, '[aria-label=Suspects]', 'one network with the inviter', 30_000);
+    const suspects = await rows('Suspects');
+    const why = person => suspects.filter(([key]) => key === person.key.slice(0, 12)).map(([, why]) => why);
+    assert.deepEqual(why(cleo), ['who was invited is in one network with the inviter']);
+    assert.match(`${why(eve)} ${why(finn)}`, /ring of invitations/);
+    assert.deepEqual([why(ada), why(bob), why(dan)], [[], [], []]);
+    assert.deepEqual(page.complaints, []);
+  },
+
   async 'people are shown, whatever they call themselves'(t) {
     const answers = structuredClone(ANSWERS);
     answers[`/v1/accounts/${KEY}`].name = NAME;

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fnv } from '../lib/modules.mjs';
 import { ENGINES, goto, inBetween, pageIn, says, swarm, text } from '../lib/pages.mjs';
+import { natively, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
 import { entries } from '../lib/zip.mjs';
+import { network } from './infer.mjs';
 
 /** Logs the owner in on the page. */
 async function asOwner(page, relay, owner, fragment) {
@@ -110,7 +112,7 @@ tests['a prompt is answered as it is written, texts are embedded'] = async t => 
     '/v1/chat/completions': (_, answer, body) => {
       asked.push(JSON.parse(body));
       const piece = content => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
-      answer.writeHead(200, { 'content-type': 'text/event-stream', 'grid-receipt': `/v1/jobs/${'a'.repeat(32)}/tasks/0/result` });
+      answer.writeHead(200, { 'content-type': 'text/event-stream', 'grid-receipt': `${relay.url}/v1/jobs/${'a'.repeat(32)}/tasks/0/result` });
       // A character that is cut in two.
       const bytes = Buffer.from(piece('Grüße') + piece(' und'));
       const cut = bytes.indexOf(0xc3) + 1;
@@ -154,6 +156,62 @@ tests['a prompt is answered as it is written, texts are embedded'] = async t => 
   assert.deepEqual(JSON.parse(await saved('embeddings.json')), [
     { text: 'first', embedding: [0, 0.5] }, { text: 'say "two"', embedding: [1, 0.5] },
   ]);
+  assert.deepEqual(page.complaints, []);
+};
+
+/** Numbers of an answer of `embed`: little-endian f32 in base64. */
+function floats(base64) {
+  const bytes = Buffer.from(base64, 'base64');
+  return Array.from({ length: bytes.length / 4 }, (_, at) => bytes.readFloatLE(4 * at));
+}
+
+tests['what a real node writes and embeds for the page is what the model does here'] = async t => {
+  const { llama, bert } = tinyModels();
+  const { relay, owner } = await network(t, [llama, bert]);
+  const page = await pageIn(t, 'chromium');
+  const saved = await downloads(t, page);
+  await asOwner(page, relay, owner, '#/submit');
+  await says(page, '[role=status]', 'tests has', 30_000);
+  await page.click('input[value=prompt] + span');
+  await page.waitForSelector('#prompt');
+  await until('the model is offered', () => page.$eval('#model', select => select.value === 'llama'), 30_000);
+  await page.type('#prompt', 'abc');
+  await page.$eval('#most', input => { input.value = ''; });
+  await page.type('#most', '40');
+  await page.click('.submit button[type=submit]');
+  const messages = [{ role: 'user', content: 'abc' }];
+  const { stdout } = natively(llama, 'generate', { messages, max_tokens: 40, temperature: 0 });
+  const { text: expected, tokens } = JSON.parse(stdout);
+  assert.equal(tokens.length, 40);
+  await until('it is answered', async () => await text(page, '.answer') === expected, 120_000);
+  // The job's page has the same, settled.
+  await page.waitForSelector('a[href^="#/job/"]');
+  await page.click('a[href^="#/job/"]');
+  await says(page, 'main', '1 of 1 tasks settled', 60_000);
+  await page.waitForSelector('[aria-label=Results] tbody tr button');
+  await page.click('[aria-label=Results] tbody tr button');
+  assert.equal((await saved('task-0-stdout')).toString(), stdout);
+
+  await goto(page, relay, '#/submit');
+  await page.waitForSelector('input[value=embed] + span');
+  await page.click('input[value=embed] + span');
+  await page.waitForSelector('#texts');
+  await until('the model is offered', () => page.$eval('#model', select => select.value === 'bert'), 30_000);
+  const texts = ['a text of letters', 'another one', 'and a third'];
+  await page.type('#texts', texts.join('\n'));
+  await page.click('.submit button[type=submit]');
+  await says(page, 'main', '3 vectors of 64 numbers', 120_000);
+  const { embeddings } = JSON.parse(natively(bert, 'embed', { texts }).stdout);
+  const [csv, json] = await page.$$('.submit ~ .row button');
+  await json.click();
+  const found = JSON.parse(await saved('embeddings.json'));
+  // The decimals are those that name one f32.
+  const rounded = found.map(({ text, embedding }) => [text, embedding.map(Math.fround)]);
+  assert.deepEqual(rounded, texts.map((text, at) => [text, floats(embeddings[at])]));
+  await csv.click();
+  const lines = (await saved('embeddings.csv')).toString().trim().split('\r\n');
+  const numbers = lines.map(line => line.slice(line.indexOf('",') + 2).split(',').map(Number).map(Math.fround));
+  assert.deepEqual(numbers, embeddings.map(floats));
   assert.deepEqual(page.complaints, []);
 };
 

@@ -2,6 +2,8 @@
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
+use grid_node::{Event, Membership};
+use grid_protocol::{Delegation, Digest, SigningKey};
 use grid_testing::{Executor, Swarm, SwarmConfig, echo, is_loopback};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -33,6 +35,12 @@ struct Arguments {
     /// Print each node's key once all have joined.
     #[arg(long)]
     keys: bool,
+    /// The account that the nodes belong to: the 64 digits of its private key.
+    #[arg(long)]
+    account: Option<Digest>,
+    /// The code of the invitation by which they come.
+    #[arg(long)]
+    invitation: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -63,6 +71,14 @@ async fn main() -> Result<()> {
     let swarm = Swarm::start(config, Duration::from_secs(arguments.seconds)).await?;
     if arguments.keys {
         swarm.nodes().iter().for_each(|node| println!("node {} joined", node.key()));
+    }
+    let account = arguments.account.map(|seed| SigningKey::from_seed(seed.0));
+    if account.is_some() || arguments.invitation.is_some() {
+        for node in swarm.nodes() {
+            let delegation = account.as_ref().map(|key| Delegation::sign(key, &node.key()));
+            let invitation = arguments.invitation.clone();
+            node.tell(Event::Membership(Membership { delegation, invitation, browser: None }));
+        }
     }
     let mut before = 0;
     while Instant::now() < end {

@@ -70,9 +70,10 @@ impl Asking {
     async fn post(self, path: &str, body: Value) -> Result<Response, String> {
         let key = self.key.get_untracked();
         let answer = net::send("POST", path, &key, Some(&body.to_string().into())).await?;
-        // `/v1/jobs/ID/...`: where the receipt is.
+        // `https://relay.example/v1/jobs/ID/...`: where the receipt is.
         let receipt = answer.headers().get("grid-receipt").ok().flatten().unwrap_or_default();
-        let _ = self.job.try_set(receipt.split('/').nth(3).map(str::to_owned));
+        let mut parts = receipt.split('/').skip_while(|part| *part != "jobs");
+        let _ = self.job.try_set(parts.nth(1).map(str::to_owned));
         Ok(answer)
     }
 
