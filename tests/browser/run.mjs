@@ -5,7 +5,7 @@ import { Firefox } from './lib/firefox.mjs';
 import { Relay } from './lib/relay.mjs';
 import { removed, within } from './lib/wait.mjs';
 
-const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'lies', 'pace', 'recovery', 'popup', 'options', 'account', 'team', 'welcome', 'words', 'manners', 'lifetime', 'upgrade', 'infer', 'firefox-full', 'android', 'packages', 'pages', 'submit', 'operate', 'offline', 'people', 'looks', 'tab', 'widget', 'hosts', 'everywhere', 'yield', 'setup'];
+const FILES = ['switch', 'jobs', 'isolation', 'hostile', 'lies', 'pace', 'recovery', 'popup', 'options', 'account', 'team', 'welcome', 'words', 'manners', 'lifetime', 'upgrade', 'infer', 'firefox-full', 'android', 'packages', 'pages', 'submit', 'operate', 'offline', 'people', 'looks', 'tab', 'widget', 'hosts', 'everywhere', 'yield', 'setup', 'strangers'];
 const LIMIT = 180_000;
 const given = options();
 

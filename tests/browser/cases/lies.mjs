@@ -111,9 +111,10 @@ export default {
 
   async 'leases that lie'(t) {
     const { between, owner, browser } = await meddled(t);
-    const gaveBack = async (count, reason) => {
+    const gaveBack = async (count, reason, why = /./) => {
       const { fields } = await between.sockets.at(-1).hears(GIVE_BACK, count);
       assert.equal(fields.get(1), reason, fields.get(2));
+      assert.match(fields.get(2), why);
     };
     let meddlings = 1;
     const once = change => meddle(between, LEASE, bytes => (meddlings-- > 0 ? change(bytes) : bytes));
@@ -143,13 +144,13 @@ export default {
     meddlings = 1;
     once(bytes => but(bytes, { 5: Buffer.from('another input') }));
     await task('another input');
-    await gaveBack(lies.length + 1, FETCH);
+    await gaveBack(lies.length + 1, FETCH, /another digest/);
     // A module of another digest, and one without end.
-    const ends = [Buffer.from('\0asm'), undefined];
-    for (const [index, body] of ends.entries()) {
+    const modules = [[Buffer.from('\0asm'), /another digest/], [undefined, /more than 67108864 bytes/]];
+    for (const [index, [body, why]] of modules.entries()) {
       let blobs = 1;
-      between.http = ({ url }, answer) => {
-        if (!url.startsWith('/v1/blobs/') || blobs-- <= 0) return false;
+      between.http = ({ url, method }, answer) => {
+        if (method !== 'GET' || !url.startsWith('/v1/blobs/') || blobs-- <= 0) return false;
         const flood = () => !answer.destroyed && answer.write(Buffer.alloc(1 << 20), flood);
         answer.writeHead(200, { 'access-control-allow-origin': '*' });
         if (body) answer.end(body);
@@ -159,7 +160,7 @@ export default {
       // Another module: the one before is kept.
       const result = await owner.run(countdown(1 + index), {}, {}, 90_000);
       assert.equal(result.reason, 'exit');
-      await gaveBack(lies.length + 2 + index, FETCH);
+      await gaveBack(lies.length + 2 + index, FETCH, why);
       await alive(browser);
     }
     assert.equal(between.sockets.length, 1, 'it stayed joined');
@@ -271,7 +272,7 @@ export default {
       'a team with markup': JSON.stringify({ team: { name: MARKUP }, closed: false, code: MARKUP }),
       'a name without end': JSON.stringify({ team: { name: 'x'.repeat(60_000) }, closed: false, code: 'x'.repeat(50_000) }),
       'bytes': Buffer.from([0xff, 0xfe, 0x00]),
-      '50 MB': Buffer.alloc(50_000_000, ' '),
+      '50 MB': `${' '.repeat(50_000_000)}{"team": null, "closed": false, "code": "ab12cdefgh34"}`,
     };
     let body = '';
     let status = 200;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { change, EAGER, fresh, ready, switchOn, tab, view } from '../lib/lend.mjs';
+import { account, change, EAGER, fresh, ready, switchOn, tab, view } from '../lib/lend.mjs';
 import { endless, fnv, fnvOf } from '../lib/modules.mjs';
 import { ENGINES } from '../lib/pages.mjs';
 import { natively, tinyModels } from '../lib/tiny.mjs';
@@ -95,6 +95,24 @@ for (const engine of ENGINES) {
     assert.equal((await owner.run(fnv(), {})).reason, 'exit');
   };
 
+  tests[`an invitation in the address is taken along (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const { invitation: { code } } = account(t, relay)('invite');
+    const invitation = async () => (await fetch(`${relay.url}/v1/invitations/${code}`)).json();
+    const inviter = (await invitation()).account;
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay, `#invite=${code}`);
+    await ready(made);
+    assert.equal(await made.evaluate(() => location.hash), '');
+    await until('it is taken', async () => (await view(made)).account.invitation === code, 30_000);
+    await switchOn(made);
+    await relay.owner().run(fnv(), {});
+    await until('the inviter has brought one', async () => {
+      const person = await (await fetch(`${relay.url}/v1/accounts/${inviter}`)).json();
+      return person.invited === 1;
+    }, 60_000);
+  };
+
   tests[`a module that never ends is ended with the switch (${engine})`] = async t => {
     const relay = await t.relay({ believing: true });
     const browser = await fresh(t, engine);
@@ -125,4 +143,34 @@ for (const engine of ENGINES) {
     }
   };
 }
+
+tests['the browser tells of all input, where its user lets it'] = async t => {
+  const relay = await t.relay({ believing: true });
+  const browser = await fresh(t, 'chromium');
+  await browser.defaultBrowserContext().overridePermissions(relay.url, ['idle-detection']);
+  const made = await tab(browser, relay);
+  await made.emulateIdleState({ isUserActive: true, isScreenUnlocked: true });
+  await ready(made);
+  await change(made, { ...EAGER, in_use: { cpu: 0, gpu: 0 } });
+  await made.click('#switch');
+  const why = (what, reason) => until(what, async () => (await view(made)).why === reason, 40_000);
+  await why('the device is in use', 'device_in_use');
+  // Left alone, although this page was clicked a moment ago; and used, although not in this page.
+  await made.emulateIdleState({ isUserActive: false, isScreenUnlocked: true });
+  await why('it works', 'no_work');
+  await made.emulateIdleState({ isUserActive: true, isScreenUnlocked: true });
+  await why('it is in use again', 'device_in_use');
+  await made.emulateIdleState({ isUserActive: true, isScreenUnlocked: false });
+  await why('it is locked', 'no_work');
+  assert.equal(await made.$eval('#detect', element => element.hidden), true);
+};
+
+tests['without it, a page asks first, where it can be asked'] = async t => {
+  const relay = await t.relay();
+  for (const [engine, hidden] of [['chromium', false], ['firefox', true]]) {
+    const made = await tab(await fresh(t, engine), relay);
+    await ready(made);
+    await until(`${engine}: ${hidden}`, async () => await made.$eval('#detect', element => element.hidden) === hidden, 30_000);
+  }
+};
 export default tests;

@@ -1,11 +1,18 @@
 // The widget on other sites' pages, in Chromium and in Firefox.
 import assert from 'node:assert/strict';
+import { accessible } from '../lib/accessible.mjs';
 import {
   clickWidget, frame, fresh, hosted, lend, question, state, tap, visit,
 } from '../lib/lend.mjs';
 import { fnv, fnvOf } from '../lib/modules.mjs';
 import { ENGINES } from '../lib/pages.mjs';
 import { until } from '../lib/wait.mjs';
+
+/** Browsers that refuse storage to third parties. */
+const NO_STORAGE = {
+  flags: ['--disable-features=ThirdPartyStoragePartitioning'],
+  preferences: { 'network.cookie.cookieBehavior': 1 },
+};
 
 const tests = {};
 for (const engine of ENGINES) {
@@ -151,6 +158,44 @@ for (const engine of ENGINES) {
     assert.equal((await relay.network()).nodes_online <= 1, true);
     await first.goto('about:blank');
     await state(second, 'waiting');
+  };
+
+  tests[`a browser that keeps nothing for frames (${engine})`] = async t => {
+    const { relay, owner, here } = await hosted(t);
+    const browser = await fresh(t, engine, NO_STORAGE);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    const runs = await lend(made, { everywhere: true });
+    assert.equal(await runs.evaluate(() => page.kept), false);
+    await until('it says so', async () => /keeps nothing/.test(
+      await runs.$eval('#holds', element => element.textContent)), 30_000);
+    const result = await owner.run(fnv(), { stdin: Buffer.from('from memory') });
+    assert.deepEqual(result.files.stdout, fnvOf(Buffer.from('from memory')));
+    await tap(made, runs, '#stop');
+    await state(made, 'off');
+    // Nothing was kept: it asks again.
+    await question(made);
+  };
+
+  tests[`the frame is readable for everyone (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    const asks = await question(made);
+    await accessible(asks, 'widget-asks');
+    await tap(made, asks, '#agree');
+    await state(made, 'waiting');
+    const runs = await frame(made, '#stop');
+    await accessible(runs, 'widget-runs');
+    await tap(made, runs, 'summary');
+    await accessible(runs, 'widget-runs-more');
+    // Firefox's driver keeps keys out of frames of other sites.
+    if (engine === 'firefox') return;
+    await until('Stop is reached', async () => {
+      await made.keyboard.press('Tab');
+      return runs.evaluate(() => document.activeElement?.id === 'stop');
+    }, 30_000);
+    await made.keyboard.press('Enter');
+    await state(made, 'off');
   };
 
   tests[`away from the relay and back (${engine})`] = async t => {

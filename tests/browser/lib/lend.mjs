@@ -1,6 +1,9 @@
 // Browsers without the extension, for the node in a page and for the widget.
 import puppeteer from 'puppeteer-core';
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { serve } from '../../../examples/hosts/serve.mjs';
 import { firefoxPath, PREFERENCES } from '../../engines/lib/firefox.mjs';
 import { chromiumPath } from './args.mjs';
@@ -11,7 +14,7 @@ import { until } from './wait.mjs';
 const ONE_PROCESS = '--disable-site-isolation-trials';
 
 /** A fresh browser, which reaches `127.0.0.1` and `localhost`: two sites. `extension`: in Chromium. */
-export async function fresh(t, engine, { isolated = false, preferences = {}, extension, flags = [] } = {}) {
+export async function fresh(t, engine, { isolated = true, preferences = {}, extension, flags = [] } = {}) {
   const browser = await puppeteer.launch(engine === 'firefox'
     ? {
       browser: 'firefox', executablePath: firefoxPath(), headless: true, args: ['--remote-allow-system-access'],
@@ -79,6 +82,16 @@ export function site(relay, origins, name = 'Harbour weather') {
   const flags = origins.flatMap(origin => ['--origin', origin]);
   const args = ['site', 'add', name, ...flags, '--data-dir', relay.data];
   return execFileSync(relay.binary, args, { encoding: 'utf8' }).trim();
+}
+
+/** `grid account` of a new account: its answers, which are JSON. */
+export function account(t, relay) {
+  const home = t.folder(mkdtempSync(join(tmpdir(), 'grid-home-')));
+  const env = { ...process.env, XDG_CONFIG_HOME: home, HOME: home };
+  const grid = (...args) => JSON.parse(execFileSync(t.options.gridBin,
+    ['--relay', relay.url, '--json', 'account', ...args], { env, encoding: 'utf8' }));
+  grid('new');
+  return grid;
 }
 
 /**

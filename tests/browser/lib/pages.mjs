@@ -86,9 +86,10 @@ export const flip = hex => (hex[0] === '0' ? '1' : '0') + hex.slice(1);
 
 /**
  * The relay with some answers of ours, by path: what is sent as JSON, or a function of request,
- * answer and body that answers. Not by interception: a worker's requests pass that by.
+ * answer and body that answers. Not by interception: a worker's requests pass that by. `upgrade`: who
+ * takes a socket, which otherwise is none.
  */
-export async function inBetween(t, relay, answers) {
+export async function inBetween(t, relay, answers, upgrade) {
   const between = createServer(async (request, answer) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -108,6 +109,7 @@ export async function inBetween(t, relay, answers) {
     }
     return answer.end(Buffer.from(await real.arrayBuffer()));
   });
+  if (upgrade) between.on('upgrade', upgrade);
   await new Promise(done => between.listen(0, '127.0.0.1', done));
   t.after(() => { between.close(); between.closeAllConnections(); });
   return { ...relay, url: `http://127.0.0.1:${between.address().port}` };
