@@ -4,9 +4,11 @@
 //! somebody checks something.
 //!
 //! Everything that decides is pure and runs anywhere: [`replay`] recomputes a
-//! log, [`prove`] makes a proof from tiles. `web` fetches for them and talks
+//! log and holds what the relay says ([`claims`]) against it, [`prove`] makes a
+//! proof from tiles. `web` fetches for them and talks
 //! with the page, and exists for wasm only.
 
+pub mod claims;
 pub mod prove;
 pub mod replay;
 

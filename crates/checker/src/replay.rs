@@ -1,15 +1,14 @@
 //! A whole log, recomputed: the caller fetches bundles in order, and at the
 //! end there is a verdict on everything that the relay says.
 
-use grid_audit::{Auditor, Counts, Finding, Keys, NodePoints};
+use crate::claims::{Claim, Computed};
+use grid_audit::{Auditor, Counts, Finding, Keys};
 use grid_log::Tree;
 use grid_log::checkpoint::SignedCheckpoint;
 use grid_log::merkle::leaf_hash;
 use grid_log::tile::{TILE_WIDTH, TilePath, decode_bundle};
 use grid_protocol::PublicKey;
-use grid_protocol::api::PointsInfo;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 const WIDTH: u64 = TILE_WIDTH as u64;
 /// Problems that a verdict names; more are counted.
@@ -20,11 +19,14 @@ const MOST: usize = 200;
 pub struct Replay {
     keys: Keys,
     checkpoint: SignedCheckpoint,
-    claimed: PointsInfo,
     tree: Tree,
     auditor: Auditor,
-    /// Points as they were after the entry that the relay's claim names.
-    points: Option<Vec<NodePoints>>,
+    /// What the relay says, of entries that are still to come.
+    claims: Vec<Claim>,
+    /// What was held against the log, and where it differs.
+    compared: Vec<String>,
+    differences: Vec<String>,
+    nodes: Vec<Computed>,
 }
 
 /// What a replay found.
@@ -44,37 +46,45 @@ pub struct Verdict {
     pub caught: u64,
     /// Every node that earned something, most first, as the log says.
     pub nodes: Vec<Computed>,
+    /// The relay's answers that were held against the log, by their addresses.
+    pub compared: Vec<String>,
     /// What is wrong, in words; empty when the relay's word holds.
     pub problems: Vec<String>,
     /// Problems beyond those named.
     pub more: u64,
 }
 
-/// What a node earned: the log's word, and the relay's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Computed {
-    /// The node.
-    pub node: PublicKey,
-    /// Fuel, recomputed.
-    pub fuel: u64,
-    /// Receipts, recomputed.
-    pub tasks: u64,
-    /// Does the relay say the same?
-    pub agrees: bool,
-}
-
 impl Replay {
     /// Of the log that `checkpoint` speaks of, against what the relay says
-    /// that nodes earned.
+    /// beside it.
     pub fn new(
         relay: PublicKey,
         checkpoint: SignedCheckpoint,
-        claimed: PointsInfo,
+        claims: Vec<Claim>,
     ) -> Result<Self, String> {
         let keys = Keys::new(relay).map_err(|error| format!("the relay's key: {error}"))?;
-        let (tree, auditor) = (Tree::new(), Auditor::new(relay));
-        let points = (claimed.seq == 0).then(Vec::new);
-        Ok(Self { keys, checkpoint, claimed, tree, auditor, points })
+        let mut replay = Self {
+            keys,
+            checkpoint,
+            tree: Tree::new(),
+            auditor: Auditor::new(relay),
+            claims,
+            compared: Vec::new(),
+            differences: Vec::new(),
+            nodes: Vec::new(),
+        };
+        replay.compare();
+        Ok(replay)
+    }
+
+    /// Holds what the relay says of the entries so far against them.
+    fn compare(&mut self) {
+        let done = self.done();
+        for claim in self.claims.extract_if(.., |claim| claim.seq() == done) {
+            self.compared.push(format!("/{}", claim.path()));
+            self.differences.extend(claim.difference(&self.auditor));
+            self.nodes = claim.nodes(&self.auditor).unwrap_or(std::mem::take(&mut self.nodes));
+        }
     }
 
     /// Entries there are in all.
@@ -102,9 +112,7 @@ impl Replay {
             let seq = self.tree.size() + 1;
             self.tree.append(&[leaf_hash(leaf)]);
             self.auditor.apply(self.keys.read(seq, leaf));
-            if seq == self.claimed.seq {
-                self.points = Some(self.auditor.points());
-            }
+            self.compare();
         }
         Ok(())
     }
@@ -128,17 +136,16 @@ impl Replay {
         if !self.auditor.balances() {
             problems.push("granted fuel is not all accounted for".into());
         }
-        let nodes = match self.points.take() {
-            Some(points) => compare(&points, &self.claimed, &mut problems),
-            None => {
-                problems.push(format!(
-                    "the relay counts points up to entry {}, past the {} of its log",
-                    self.claimed.seq,
-                    self.tree.size()
-                ));
-                compare(&self.auditor.points(), &self.claimed, &mut Vec::new())
-            }
-        };
+        problems.append(&mut self.differences);
+        for claim in &self.claims {
+            problems.push(format!(
+                "/{} counts up to entry {}, past the {} of the log",
+                claim.path(),
+                claim.seq(),
+                self.tree.size()
+            ));
+            self.nodes = claim.nodes(&self.auditor).unwrap_or(std::mem::take(&mut self.nodes));
+        }
         let more = hidden + problems.len().saturating_sub(MOST) as u64;
         problems.truncate(MOST);
         Verdict {
@@ -148,41 +155,10 @@ impl Replay {
             receipts,
             settled,
             caught,
-            nodes,
+            nodes: self.nodes,
+            compared: self.compared,
             problems,
             more,
         }
     }
-}
-
-/// Both sides' points, most first, and where they differ.
-fn compare(
-    points: &[NodePoints],
-    claimed: &PointsInfo,
-    problems: &mut Vec<String>,
-) -> Vec<Computed> {
-    // Both sides' fuel and tasks, by node.
-    let mut both = BTreeMap::<PublicKey, [(u64, u64); 2]>::new();
-    for node in points {
-        both.entry(node.node).or_default()[0] = (node.fuel, node.tasks);
-    }
-    for node in &claimed.nodes {
-        both.entry(node.node).or_default()[1] = (node.fuel, node.tasks);
-    }
-    let mut nodes = Vec::new();
-    for (node, [(fuel, tasks), (said, said_tasks)]) in both {
-        if (fuel, tasks, said, said_tasks) == (0, 0, 0, 0) {
-            continue;
-        }
-        let agrees = (fuel, tasks) == (said, said_tasks);
-        if !agrees {
-            problems.push(format!(
-                "node {node}: the relay says {said} fuel for {said_tasks} tasks, the log makes \
-                 it {fuel} for {tasks}"
-            ));
-        }
-        nodes.push(Computed { node, fuel, tasks, agrees });
-    }
-    nodes.sort_unstable_by_key(|node| (std::cmp::Reverse(node.fuel), node.node));
-    nodes
 }

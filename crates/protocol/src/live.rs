@@ -109,4 +109,6 @@ pub struct Leaders {
     pub nodes: Vec<Earned>,
     /// Nodes that earned something in all.
     pub count: u64,
+    /// The last entry that counts.
+    pub seq: u64,
 }

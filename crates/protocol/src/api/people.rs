@@ -106,6 +106,8 @@ pub struct PeopleLeaders {
     pub people: Vec<PersonEarned>,
     /// People that earned something in all.
     pub count: u64,
+    /// The last entry that counts.
+    pub seq: u64,
 }
 
 /// What a person earned in a span.
@@ -133,6 +135,8 @@ pub struct TeamLeaders {
     pub teams: Vec<TeamEarned>,
     /// Teams that have members in all.
     pub count: u64,
+    /// The last entry that counts.
+    pub seq: u64,
 }
 
 /// What a team's members earned in a span, while they were its members.

@@ -129,11 +129,17 @@ impl Earnings {
 }
 
 /// Most fuel first.
-pub(super) fn ranked(from_ms: u64, complete: bool, mut nodes: Vec<Earned>) -> Leaders {
+/// The leaders after entry `seq`.
+pub(super) fn ranked(
+    from_ms: u64,
+    complete: bool,
+    mut nodes: Vec<Earned>,
+    seq: u64,
+) -> Leaders {
     let count = nodes.len() as u64;
     nodes.sort_unstable_by_key(|earned| (std::cmp::Reverse(earned.fuel), earned.node));
     nodes.truncate(LEADERS);
-    Leaders { from_ms, complete, nodes, count }
+    Leaders { from_ms, complete, nodes, count, seq }
 }
 
 /// The last 30 days.
@@ -349,7 +355,7 @@ impl History {
             Span::Hour | Span::Month | Span::All => return None,
         };
         let (from_ms, nodes) = earned.sum(now_ms);
-        Some(ranked(from_ms, self.complete, nodes))
+        Some(ranked(from_ms, self.complete, nodes, self.next.saturating_sub(1)))
     }
 }
 
@@ -406,7 +412,7 @@ mod tests {
         earned.add(HOUR, node(2), 25);
         let ranked_at = |earned: &mut Earnings, now| {
             let (from_ms, nodes) = earned.sum(now);
-            let leaders = ranked(from_ms, true, nodes);
+            let leaders = ranked(from_ms, true, nodes, 0);
             (from_ms, leaders.nodes.iter().map(|e| (e.node, e.fuel)).collect::<Vec<_>>())
         };
         let all = ranked_at(&mut earned, 23 * HOUR);

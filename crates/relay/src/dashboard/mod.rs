@@ -167,7 +167,7 @@ async fn leaders(
     }
     if span == Span::All {
         let all = dashboard.shared.reads.run(crate::store::rows::points).await?;
-        return Ok(Json(Leading::Nodes(history::ranked(0, true, all.nodes))));
+        return Ok(Json(Leading::Nodes(history::ranked(0, true, all.nodes, all.seq))));
     }
     dashboard.read_on().await?;
     let found = dashboard.history().leaders(span, unix_ms());

@@ -136,10 +136,13 @@ pub(crate) async fn people_leaders(
     days: Option<u64>,
 ) -> Result<PeopleLeaders, AppError> {
     let now_ms = unix_ms();
-    let ask = ask(shared, |ledger, complete| (ledger.leaders(days, now_ms), complete));
-    let ((people, count), complete) = ask.await?;
-    let people = named(shared, people).await?;
-    Ok(PeopleLeaders { from_ms: from_ms(days, now_ms), complete, people, count })
+    let ask = ask(shared, |ledger, complete| {
+        let (people, count) = ledger.leaders(days, now_ms);
+        let from_ms = from_ms(days, now_ms);
+        PeopleLeaders { from_ms, complete, people, count, seq: ledger.seq() }
+    });
+    let leaders = ask.await?;
+    Ok(PeopleLeaders { people: named(shared, leaders.people).await?, ..leaders })
 }
 
 /// The same of teams.
@@ -148,13 +151,17 @@ pub(crate) async fn team_leaders(
     days: Option<u64>,
 ) -> Result<TeamLeaders, AppError> {
     let now_ms = unix_ms();
-    let ask = ask(shared, |ledger, complete| (ledger.team_leaders(days, now_ms), complete));
-    let ((mut teams, count), complete) = ask.await?;
-    let ids = teams.iter().map(|TeamEarned { id, .. }| id.0.to_vec()).collect();
-    for (team, name) in teams.iter_mut().zip(names(shared, ids).await?) {
+    let ask = ask(shared, |ledger, complete| {
+        let (teams, count) = ledger.team_leaders(days, now_ms);
+        let from_ms = from_ms(days, now_ms);
+        TeamLeaders { from_ms, complete, teams, count, seq: ledger.seq() }
+    });
+    let mut leaders = ask.await?;
+    let ids = leaders.teams.iter().map(|TeamEarned { id, .. }| id.0.to_vec()).collect();
+    for (team, name) in leaders.teams.iter_mut().zip(names(shared, ids).await?) {
         team.name = name;
     }
-    Ok(TeamLeaders { from_ms: from_ms(days, now_ms), complete, teams, count })
+    Ok(leaders)
 }
 
 /// With what people want to be called.
