@@ -3,21 +3,63 @@
 
 use grid_audit::proof;
 use grid_audit::testing::World;
+use grid_audit::{Auditor, Keys};
+use grid_checker::claims::{ASKED, Claim};
 use grid_checker::prove::{Next, Prove, checkpoint};
 use grid_checker::replay::{Replay, Verdict};
 use grid_log::TileReader as _;
 use grid_log::checkpoint::LogKey;
 use grid_log::testing::MemoryLog;
 use grid_log::tile::{TileLevel, TilePath, encode_bundle, encode_hashes};
-use grid_protocol::PublicKey;
-use grid_protocol::api::{Earned, PointsInfo};
-use grid_protocol::entry::Leaf;
+use grid_protocol::entry::{Entry, Leaf, PeopleFact, TeamChange};
+use grid_protocol::{PublicKey, TeamId};
 use grid_scheduler::trust::Rules;
+use serde_json::{Value, json};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// What an honest relay says after the whole log.
+fn honest(world: &World) -> Vec<Value> {
+    let (keys, mut auditor) = (Keys::new(world.relay()).unwrap(), Auditor::new(world.relay()));
+    for (at, leaf) in world.leaves().iter().enumerate() {
+        auditor.apply(keys.read(at as u64 + 1, leaf));
+    }
+    let (seq, complete, ledger) = (world.leaves().len() as u64, true, auditor.ledger());
+    let nodes = auditor
+        .points()
+        .into_iter()
+        .map(|one| json!({"node": one.node, "fuel": one.fuel, "tasks": one.tasks}));
+    let nodes: Vec<_> = nodes.collect();
+    let mut best = nodes.clone();
+    best.sort_by_key(|one| std::cmp::Reverse(one["fuel"].as_u64()));
+    let mut answers = vec![
+        json!({"seq": seq, "nodes": nodes}),
+        serde_json::to_value(ledger.info()).unwrap(),
+        json!({"from_ms": 0, "complete": true, "nodes": best, "count": best.len(), "seq": seq}),
+    ];
+    let today = world.entry(seq).at_ms() / DAY_MS;
+    let spans = [(Some(1), today), (Some(7), today - 6), (None, 0)];
+    let of = |days| ledger.leaders(days, today * DAY_MS);
+    for (days, first) in spans {
+        let ((people, count), from_ms) = (of(days), first * DAY_MS);
+        answers.push(json!({
+            "from_ms": from_ms, "complete": complete, "people": people, "count": count, "seq": seq,
+        }));
+    }
+    for (days, first) in spans {
+        let ((teams, count), from_ms) = (ledger.team_leaders(days, today * DAY_MS), first * DAY_MS);
+        answers.push(json!({
+            "from_ms": from_ms, "complete": complete, "teams": teams, "count": count, "seq": seq,
+        }));
+    }
+    answers
+}
 
 /// A relay's log, and what the relay says beside it.
 struct Served {
     world: World,
-    points: PointsInfo,
+    /// Its answers, in the order of [`ASKED`].
+    answers: Vec<Value>,
     /// A tile that it serves altered.
     spoilt: Option<TilePath>,
 }
@@ -28,20 +70,16 @@ impl Served {
         let job = world.job(tasks, 100_000);
         world.compute(job, 0..tasks);
         world.tail(job);
-        let mut served = Self {
-            points: PointsInfo { seq: world.leaves().len() as u64, nodes: Vec::new() },
-            world,
-            spoilt: None,
-        };
-        // What an honest relay says is what the log makes it.
-        let verdict = served.replay().unwrap();
-        let said = |node: &grid_checker::replay::Computed| Earned {
-            node: node.node,
-            fuel: node.fuel,
-            tasks: node.tasks,
-        };
-        served.points.nodes = verdict.nodes.iter().map(said).collect();
-        served
+        let account = world.nodes[1].public();
+        world.push(|at_ms| {
+            let (change, team) = (TeamChange::Made, TeamId([7; 16]));
+            Entry::People { at_ms, fact: PeopleFact::Team { change, team, account } }
+        });
+        let job = world.job(8, 100_000);
+        world.compute(job, 0..8);
+        world.tail(job);
+        let answers = honest(&world);
+        Self { world, answers, spoilt: None }
     }
 
     fn note(&self) -> String {
@@ -73,7 +111,9 @@ impl Served {
     fn replay(&self) -> Result<Verdict, String> {
         let relay = self.world.relay();
         let signed = checkpoint(self.note().as_bytes(), &relay)?;
-        let mut replay = Replay::new(relay, signed, self.points.clone())?;
+        let claims = ASKED.iter().zip(&self.answers);
+        let claims = claims.map(|(path, said)| Claim::read(path, said.to_string().as_bytes()));
+        let mut replay = Replay::new(relay, signed, claims.collect::<Result<_, _>>()?)?;
         for index in 0.. {
             let Some(path) = replay.bundle(index) else { break };
             replay.give(&self.tile(path))?;
@@ -106,8 +146,8 @@ fn an_honest_log_agrees_with_its_relay() {
     assert!(served.world.leaves().len() > 256, "more than one bundle");
     let verdict = served.replay().unwrap();
     assert_eq!((verdict.problems, verdict.more), (Vec::new(), 0));
-    assert_eq!(verdict.settled, 200);
-    assert_eq!(verdict.nodes.len(), 4);
+    assert_eq!(verdict.settled, 208);
+    assert_eq!((verdict.nodes.len(), verdict.compared.len()), (4, ASKED.len()));
     assert!(verdict.nodes.iter().all(|node| node.agrees));
     assert!(verdict.nodes.is_sorted_by(|a, b| a.fuel >= b.fuel));
 }
@@ -115,21 +155,75 @@ fn an_honest_log_agrees_with_its_relay() {
 #[test]
 fn credit_without_a_receipt_is_found() {
     let mut served = Served::new(20);
-    served.points.nodes[2].fuel += 1;
+    let nodes = served.answers[0]["nodes"].as_array_mut().unwrap();
+    nodes[2]["fuel"] = (nodes[2]["fuel"].as_u64().unwrap() + 1).into();
     let liked = PublicKey([3; 32]);
-    served.points.nodes.push(Earned { node: liked, fuel: 5, tasks: 1 });
+    nodes.push(json!({"node": liked, "fuel": 5, "tasks": 1}));
     let verdict = served.replay().unwrap();
-    assert_eq!(verdict.problems.len(), 2, "{:?}", verdict.problems);
+    assert_eq!(verdict.problems.len(), 1, "{:?}", verdict.problems);
+    assert!(verdict.problems[0].starts_with("/v1/points, after entry "));
+    assert!(verdict.problems[0].ends_with("; 1 more nodes differ"), "{:?}", verdict.problems);
     let differ: Vec<_> = verdict.nodes.iter().filter(|node| !node.agrees).collect();
     assert_eq!(differ.len(), 2);
     assert!(differ.iter().any(|node| node.node == liked && node.fuel == 0));
 }
 
+/// Whatever the relay says otherwise, in whichever answer, is found and named.
 #[test]
-fn points_from_past_the_log_are_found() {
+fn every_figure_is_held_against_the_log() {
     let mut served = Served::new(20);
-    served.points.seq += 1;
-    assert_eq!(served.replay().unwrap().problems.len(), 1);
+    let asked = |path: &str| ASKED.iter().position(|asked| *asked == path).unwrap();
+    let (day, week) = ("v1/leaders?span=day&of=people", "v1/leaders?span=week&of=people");
+    for (path, pointer, to, said) in [
+        ("v1/points", "/nodes/0/tasks", json!(99), "99 tasks, the log makes it"),
+        ("v1/ledger", "/people/1/points/work", json!(0), "work of person"),
+        ("v1/ledger", "/people/0/points/campaign", json!(7), "campaign of person"),
+        ("v1/ledger", "/issued", json!("-5"), "issued: the relay says -5"),
+        ("v1/ledger", "/owners", json!(i128::MAX.to_string()), "owners' budgets: "),
+        ("v1/ledger", "/held", json!(i128::MAX.to_string()), "reserved and held: "),
+        ("v1/leaders?span=all", "/nodes/1/fuel", json!(1), "at place 2 the relay has"),
+        ("v1/leaders?span=all", "/count", json!(1), "nodes: the relay says 1"),
+        (day, "/people/0/key", json!(PublicKey([3; 32])), "at place 1 the relay has 0303"),
+        (week, "/people/3", Value::Null, "at place 4 the relay has nobody"),
+        ("v1/leaders?span=all&of=people", "/count", json!(9), "people: the relay says 9"),
+        ("v1/leaders?span=day&of=teams", "/teams/0/earned", json!(1), "at place 1"),
+        ("v1/leaders?span=week&of=teams", "/teams/0/members", json!(3), "members of team 0707"),
+        ("v1/leaders?span=all&of=teams", "/count", json!(0), "teams: the relay says 0"),
+    ] {
+        let at = asked(path);
+        let honest = served.answers[at].clone();
+        match &to {
+            Value::Null => drop(served.answers[at]["people"].as_array_mut().unwrap().remove(3)),
+            to => *served.answers[at].pointer_mut(pointer).unwrap() = to.clone(),
+        }
+        let problems = served.replay().unwrap().problems;
+        assert_eq!(problems.len(), 1, "{path} {pointer}: {problems:?}");
+        assert!(problems[0].starts_with(&format!("/{path}, after entry ")), "{problems:?}");
+        assert!(problems[0].contains(said), "{problems:?}");
+        served.answers[at] = honest;
+    }
+    assert_eq!(served.replay().unwrap().problems, [""; 0]);
+    served.answers[1] = json!({"people": "many"});
+    assert!(served.replay().unwrap_err().starts_with("v1/ledger: an answer not understood"));
+}
+
+#[test]
+fn answers_of_earlier_entries_are_held_against_those() {
+    let mut served = Served::new(20);
+    let before = served.answers.clone();
+    let job = served.world.job(8, 100_000);
+    served.world.compute(job, 0..8);
+    served.world.tail(job);
+    assert_eq!(served.replay().unwrap().problems, [""; 0]);
+    assert_ne!(honest(&served.world)[1], before[1]);
+    // Said of the end, they are wrong.
+    let last = served.world.leaves().len() as u64;
+    served.answers.iter_mut().for_each(|answer| answer["seq"] = last.into());
+    assert_eq!(served.replay().unwrap().problems.len(), ASKED.len());
+    // And of what is not in the log nobody can say.
+    served.answers[0]["seq"] = (last + 1).into();
+    let problems = served.replay().unwrap().problems;
+    assert!(problems.last().unwrap().contains("past the"), "{problems:?}");
 }
 
 #[test]

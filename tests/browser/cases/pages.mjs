@@ -90,24 +90,45 @@ for (const engine of ENGINES) {
   };
 }
 
-tests['a relay that credits without a receipt is shown to'] = async t => {
+tests['a relay whose word is not what its log makes it is shown to'] = async t => {
   const { relay } = await worked(t);
   const page = await pageIn(t, 'chromium');
   const liked = '7'.repeat(64);
-  const generous = await inBetween(t, relay, {
-    '/v1/points': async (_, answer) => {
-      const points = await (await fetch(`${relay.url}/v1/points`)).json();
-      points.nodes.push({ node: liked, fuel: 5_000_000_000, tasks: 3 });
-      answer.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(points));
-    },
-  });
+  const paid = { work: 5_000_000_000, site: 0, invited: 0, campaign: 0, availability: 0, reliability: 0 };
+  const leaders = 'v1/leaders?span=week&of=people';
+  // What each altered answer is told of.
+  const lies = [
+    ['/v1/points', said => said.nodes.push({ node: liked, fuel: 5_000_000_000, tasks: 3 }),
+      `node ${liked}: the relay says 5000000000 fuel for 3 tasks, the log makes it 0 for 0`],
+    ['/v1/ledger', said => said.people.push({ key: liked, points: paid }),
+      `work of person ${liked}: the relay says 5000000000, the log makes it 0`],
+    [`/${leaders}`, said => said.people.unshift({ key: liked, name: null, earned: 5_000_000_000 }),
+      `at place 1 the relay has ${liked} with 5000000000 fuel, the log makes it `],
+  ];
+  const answers = {};
+  const generous = await inBetween(t, relay, answers);
   await goto(page, generous, '#/audit');
   await page.waitForSelector('button.main');
-  await page.click('button.main');
-  await page.waitForSelector('.verdict[data-ok="false"]', { timeout: 60_000 });
-  const problems = await page.$$eval('.problems li', items => items.map(item => item.textContent));
-  assert.equal(problems.length, 1, problems.join('\n'));
-  assert.ok(problems[0].includes(liked), problems[0]);
+  const recompute = async ok => {
+    await page.click('button.main');
+    await page.waitForSelector(`.verdict[data-ok="${ok}"]`, { timeout: 60_000 });
+    return page.$$eval('.problems li', items => items.map(item => item.textContent));
+  };
+  for (const [path, alter, words] of lies) {
+    answers[path] = async (_, answer) => {
+      const said = await (await fetch(relay.url + path)).json();
+      alter(said);
+      answer.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+    };
+    const problems = await recompute(false);
+    assert.equal(problems.length, 1, problems.join('\n'));
+    assert.match(problems[0], new RegExp(`^${path.replace('?', '\\?')}, after entry \\d+: `));
+    assert.ok(problems[0].includes(words), problems[0]);
+    delete answers[path];
+  }
+  assert.deepEqual(await recompute(true), []);
+  const held = await text(page, '.verdict .facts');
+  for (const path of ['/v1/points', '/v1/ledger', `/${leaders}`]) assert.ok(held.includes(path), held);
 };
 
 tests['an owner follows a job and gets its results'] = async t => {

@@ -128,14 +128,8 @@ impl Earnings {
     }
 }
 
-/// Most fuel first.
-/// The leaders after entry `seq`.
-pub(super) fn ranked(
-    from_ms: u64,
-    complete: bool,
-    mut nodes: Vec<Earned>,
-    seq: u64,
-) -> Leaders {
+/// Most fuel first, after entry `seq`.
+pub(super) fn ranked(from_ms: u64, complete: bool, mut nodes: Vec<Earned>, seq: u64) -> Leaders {
     let count = nodes.len() as u64;
     nodes.sort_unstable_by_key(|earned| (std::cmp::Reverse(earned.fuel), earned.node));
     nodes.truncate(LEADERS);

@@ -42,7 +42,8 @@ pub(in crate::web) fn audit() -> AnyView {
         <h1>"Recompute this leaderboard"</h1>
         <p class="lead">"This page downloads the relay's whole log and recomputes it: the tree that \
             the relay signed, each receipt's signature and draw, each decision and every point, by \
-            the code of "<code>"grid audit"</code>". Nothing is believed but the relay's key."</p>
+            the code of "<code>"grid audit"</code>". What the relay says is then held against it. \
+            Nothing is believed but the relay's key."</p>
         <p class="row">
             <button type="button" class="main" on:click=start disabled=is_running>"Recompute"</button>
             <button type="button" on:click=stop hidden=move || !is_running()>"Stop"</button>
@@ -79,6 +80,7 @@ fn told(found: Value) -> AnyView {
     };
     let problems: Vec<_> = problems.iter().map(problem).collect();
     let fact = |name, member| (name, Cell::Text(words::count(found.number(member))));
+    let compared: Vec<_> = found.list("compared").iter().filter_map(Value::as_str).collect();
     let nodes = found.list("nodes").to_vec();
     let beyond = more(nodes.len().saturating_sub(ROWS) as u64);
     let told = view! {
@@ -91,6 +93,7 @@ fn told(found: Value) -> AnyView {
             fact("Receipts", "receipts"),
             fact("Tasks settled", "settled"),
             fact("Nodes caught", "caught"),
+            ("Held against it", Cell::Text(compared.join(", "))),
         ])}
         <h3>"The leaderboard as the log makes it"</h3>
         {table("The leaderboard as the log makes it", &HEADS, move || {

@@ -202,7 +202,6 @@ pub(super) fn terms(campaign: &Value) -> Vec<(&'static str, Cell)> {
     vec![
         ("From", Cell::Text(time(campaign.number("start_ms"), true))),
         ("Until", Cell::Text(time(until(campaign), true))),
-        ("Goal", Cell::Text(format!("{} points", words::points(campaign.number("goal"))))),
         ("Earns", Cell::Text(format!("{bonus} on top"))),
         ("What counts", counts.into()),
     ]

@@ -7,6 +7,7 @@ use crate::web::key::Keys;
 use crate::web::net::{self, Shown};
 use crate::web::pages::people;
 use crate::web::parts::{Cell, facts, notice, table, verdict, words_of};
+use crate::words;
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -71,14 +72,16 @@ pub(super) fn campaigns(all: Memo<Value>, again: impl Fn() + Copy + Send + 'stat
         let opens = file.with_value(Option::is_some);
         let (title, say) =
             if opens { ("Open this campaign?", "Open it") } else { ("End it now?", "End it") };
+        let goal = words::points(campaign.number("goal"));
+        let mut terms = people::terms(campaign);
+        terms.push(("Goal", Cell::Text(format!("{goal} points"))));
         let told = view! {
             <p><b>{campaign.text("name").to_owned()}</b></p>
-            {facts(people::terms(campaign))}
+            {facts(terms)}
             <p class="hint">"The log says so for good. What a campaign brought stays when it ends."</p>
-            <p class="row">
-                <button type="button" class="main" on:click=confirm>{say}</button>
-                <button type="button" on:click=move |_| asked.clear()>"Cancel"</button>
-            </p>
+            <button type="button" class="main" on:click=confirm>{say}</button>
+            " "
+            <button type="button" on:click=move |_| asked.clear()>"Cancel"</button>
         };
         verdict(opens, title, told.into_any())
     };
