@@ -84,9 +84,7 @@ fn bind(name: &str, program: Vec<u8>, folder: &Path, end: Instant) -> Result<()>
         .context("wasm-bindgen can't make the glue")?;
     let module = folder.join(format!("{name}_bg.wasm"));
     let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
-    // A function that is called once stays one: many are alike, which compresses
-    // to 12 KB less than what they make inside their callers.
-    wasm_opt.args(["-Oz", "--one-caller-inline-max-function-size=0"]).args(ext::FEATURES);
+    wasm_opt.args(ext::SMALL).args(ext::FEATURES);
     wasm_opt.arg(&module).arg("-o").arg(&module);
     quiet(&mut wasm_opt, end.saturating_duration_since(Instant::now()), |_| {})
 }

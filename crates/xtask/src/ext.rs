@@ -20,7 +20,7 @@ use crate::setup::{self, npm_folder};
 use crate::ui::{self, Step};
 use files::Files;
 pub(crate) use packages::Package;
-pub(crate) use wasm::{FEATURES, Sizes};
+pub(crate) use wasm::{FEATURES, SMALL, Sizes};
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 

@@ -28,6 +28,14 @@ pub(super) struct Part {
     simd: bool,
 }
 
+/// How a program is made small to download: compressed size counts, and code
+/// that isn't copied into its callers compresses better (measured: 4 to 7%).
+pub(crate) const SMALL: &[&str] = &[
+    "-Os",
+    "--one-caller-inline-max-function-size=0",
+    "--always-inline-max-function-size=0",
+];
+
 /// What rustc's wasm32 target emits, so what binaryen may use.
 pub(crate) const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
@@ -84,7 +92,7 @@ impl Part {
         // Binaryen from npm; Debian's version breaks what wasm-bindgen made.
         let mut wasm_opt = command(npm_folder().join("node_modules/.bin/wasm-opt"));
         // What computes keeps the compiler's own unrolling: smaller is slower.
-        wasm_opt.arg(if self.simd { "-O2" } else { "-Oz" });
+        wasm_opt.args(if self.simd { &["-O2"] } else { SMALL });
         wasm_opt.args(FEATURES).args(self.simd.then_some(SIMD));
         wasm_opt.arg(module).arg("-o").arg(module);
         quiet(&mut wasm_opt, limit, |_| {})
