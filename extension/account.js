@@ -62,6 +62,9 @@ const HTML = `
 <p id="invited_hint" class="soft hint" data-text="invited_hint"></p>
 <p id="account_error" class="bad" role="alert" hidden></p>`;
 
+/** An answer that takes longer is said to be awaited. */
+const WAITS_MS = 1_000;
+
 /** Draws the account into `root`; `told(view)` hears each answer. */
 export function account(root, { ask, words, told }) {
   root.replaceChildren(...new DOMParser().parseFromString(HTML, 'text/html').body.childNodes);
@@ -79,17 +82,21 @@ export function account(root, { ask, words, told }) {
     say($('account_error'), text);
     $('account_error').hidden = !text;
   };
+  const said = text => say($('account_said'), text);
   let busy = false;
   const act = async step => {
     if (busy) return;
     busy = true;
     error('');
-    say($('account_said'), '');
+    said('');
+    const waits = setTimeout(() => said(words('asking')), WAITS_MS);
     try {
-      await step();
+      said(await step() ?? '');
     } catch (failure) {
+      said('');
       error(explain(words, failure));
     }
+    clearTimeout(waits);
     busy = false;
   };
   const tell = async message => told(await ask(message));
@@ -97,8 +104,8 @@ export function account(root, { ask, words, told }) {
   // What is to be signed waits for the words where they aren't kept here.
   let waiting;
   const sign = (button, step) => act(async () => {
-    if (!$('kept').hidden) return step({});
-    waiting = step;
+    if (!$('kept').hidden) return focused(button, await step({}));
+    waiting = async by => focused(button, await step(by));
     say($('sign_what'), `${button.textContent}:`);
     $('signing').hidden = false;
     $('sign_words').focus();
@@ -108,10 +115,16 @@ export function account(root, { ask, words, told }) {
     $('sign_words').value = '';
     $('signing').hidden = true;
   };
-  $('sign').onclick = () => act(async () => {
-    await waiting({ phrase: $('sign_words').value });
+  $('sign').onclick = () => act(() => waiting({ phrase: $('sign_words').value }));
+  // What was clicked may be gone: who uses the keyboard goes on beside it.
+  const focused = (button, text) => {
+    const seen = element => element?.checkVisibility();
     signed();
-  });
+    if (!seen(document.activeElement) || document.activeElement === document.body) {
+      [button, $('at_relay').firstElementChild, $('account_new')].find(seen)?.focus();
+    }
+    return text;
+  };
 
   const showPerson = ({ team, closed }) => {
     const name = team && (team.name ?? words('team_unnamed'));
@@ -123,7 +136,7 @@ export function account(root, { ask, words, told }) {
   // Asked for when it is opened: nothing goes to the relay before a click.
   $('at_relay').ontoggle = () => {
     if (!$('at_relay').open) return;
-    say($('team'), words('team_asked'));
+    say($('team'), words('asking'));
     $('team_leave').hidden = $('teamless').hidden = true;
     act(async () => {
       try {
@@ -160,13 +173,13 @@ export function account(root, { ask, words, told }) {
   });
   $('export').onclick = () => sign($('export'), async by => {
     save('grid-account.json', await ask({ kind: 'account_export', ...by }));
-    say($('account_said'), words('exported'));
+    return words('exported');
   });
   $('account_delete').onclick = () => {
     if (!confirm(words('account_delete_sure'))) return;
     sign($('account_delete'), async by => {
       await tell({ kind: 'account_delete', ...by });
-      say($('account_said'), words('account_deleted'));
+      return words('account_deleted');
     });
   };
 

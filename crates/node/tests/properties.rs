@@ -226,6 +226,10 @@ impl Seen {
         if let Some(until) = status.until {
             assert!(bench.alarm.is_some_and(|at| at <= until), "sleeps through {until}");
         }
+        if let Some(until) = bench.node.resting() {
+            let quiet = self.on && !self.socket && self.live.is_empty() && self.running.is_empty();
+            assert!(quiet && until > bench.now, "may be stopped, with something to do");
+        }
         assert!(self.live.len() <= usize::from(SLOTS), "holds more than its slots");
         let held: BTreeSet<_> = bench.saved.iter().map(|saved| saved.lease).collect();
         assert_eq!(held, self.live, "what is saved is what is held");

@@ -109,6 +109,29 @@ export default {
       (await browser.page.locator('#error').textContent()).includes('version 7'), WAIT);
   },
 
+  async 'nonsense on the socket of Firefox'(t) {
+    const liar = await meddler(t);
+    const browser = await t.firefox();
+    await browser.switchOn(liar.url);
+    await until('it connects', () => liar.sockets.length === 1, WAIT);
+    const { node } = await browser.view();
+    for (const [name, [sent, said]] of Object.entries(NONSENSE)) {
+      const before = liar.sockets.length;
+      await browser.change({ on: false });
+      await browser.change({ on: true });
+      const socket = await until(`it connects again, for ${name}`, () => liar.sockets[before], WAIT);
+      await socket.hears(HELLO);
+      socket.say(sent);
+      await until(`it says what is wrong with ${name}`, async () => {
+        const { state, error } = await browser.view();
+        assert.match(`${state}: ${error}`, said);
+        return state === 'connecting';
+      }, WAIT);
+      assert.deepEqual(socket.heard.map(({ number }) => number), [HELLO], `nothing is signed for ${name}`);
+    }
+    assert.equal((await browser.view()).node, node);
+  },
+
   async 'leases that lie'(t) {
     const { between, owner, browser } = await meddled(t);
     const gaveBack = async (count, reason, why = /./) => {
@@ -285,7 +308,7 @@ export default {
     };
     const says = (part, what) => until(`it says ${part} of ${what}`, async () =>
       part.test(await page.locator('#account_error').textContent()), WAIT);
-    const ask = [{ kind: 'person' }, { kind: 'invite' }];
+    const ask = [{ kind: 'person' }, { kind: 'invite' }, { kind: 'site', name: 'abc', origin: 'https://a.example' }];
     for (const [name, answer] of Object.entries(answers)) {
       body = answer;
       for (const message of ask) {
@@ -315,6 +338,21 @@ export default {
       await page.locator('#invite').click();
       await says(said, code);
     }
+    // None for a while: it says that it waits.
+    let held;
+    const before = between.http;
+    between.http = (request, answer) => {
+      if (request.method === 'OPTIONS') return before(request, answer);
+      held = () => before(request, answer);
+      return true;
+    };
+    await page.locator('#invite').click();
+    const waits = async () => (await page.locator('#account_said').textContent()).includes('Asking the relay');
+    await until('it waits', waits, WAIT);
+    held();
+    await until('it waits no more', async () => !await waits(), WAIT);
+    await says(/error 403/, 'what was awaited');
+    between.http = before;
     // Nothing came of all that.
     const { account } = await browser.view();
     assert.deepEqual([account.key, account.link, account.phrase], [key, null, true]);

@@ -23,13 +23,18 @@ const SILENT_MS = 6_000;
 /** Time enough to start, to be idle, and to be missed, on a slow machine. */
 const SNOOZE_MS = 90_000;
 
-/** Hears the backgrounds: how often one started, and when one last lived. */
+/**
+ * Hears the backgrounds: how often one started, and when one last lived. Tells whoever asks whether
+ * the device is plugged in.
+ */
 async function witness(t) {
-  const seen = { starts: 0, heard: 0 };
+  const seen = { starts: 0, heard: 0, plugged: false };
   const server = createServer(({ url }, answer) => {
+    answer.setHeader('access-control-allow-origin', '*');
+    if (url === '/plugged') return answer.end(String(seen.plugged));
     if (url === '/start') seen.starts += 1;
     seen.heard = Date.now();
-    answer.setHeader('access-control-allow-origin', '*').end();
+    answer.end();
   });
   await new Promise(ready => server.listen(0, '127.0.0.1', ready));
   t.after(() => {
@@ -148,6 +153,18 @@ async function rests(t, name, { start, work }) {
   await work(relay.owner());
 }
 
+/** The offscreen document's power supply is what the witness says. */
+const SUPPLY = url => script(url => {
+  const battery = { charging: false };
+  navigator.getBattery = async () => battery;
+  setInterval(async () => {
+    const now = await fetch(`${url}/plugged`).then(answer => answer.text()) === 'true';
+    if (now === battery.charging) return;
+    battery.charging = now;
+    battery.onchargingchange();
+  }, 1_000);
+}, url);
+
 const tests = {};
 for (const [browser, packages] of Object.entries(PACKAGES)) {
   tests[`${browser}'s packages stay while they are on, work afterwards, and end while they are off`] = t =>
@@ -155,5 +172,20 @@ for (const [browser, packages] of Object.entries(PACKAGES)) {
   tests[`${browser}'s packages end while they are snoozed, and come back`] = t =>
     Promise.all(Object.entries(packages).map(([name, how]) => rests(t, name, how)));
 }
+
+tests['on battery, Chromium ends the service worker, and the plug brings it back'] = async t => {
+  const relay = await t.relay({ counted: true, believing: true });
+  const seen = await witness(t);
+  const settings = { on: true, relay: relay.url, share: 100, idle_only: false, on_battery: false };
+  const extension = telling(t, 'chrome', seen, settings);
+  startChromium(t, overlay(t, { of: extension, before: { 'offscreen.js': SUPPLY(seen.url) } }));
+  await until('it started', () => seen.starts === 1, 60_000);
+  await until('it ended', () => Date.now() - seen.heard > SILENT_MS, 110_000, 500);
+  assert.deepEqual([seen.starts, relay.sockets], [1, 0]);
+  seen.plugged = true;
+  await until('it is back', async () => (await relay.network()).nodes_online === 1, 60_000, 500);
+  assert.equal(seen.starts, 2, 'started once more');
+  await modules(relay.owner());
+};
 
 export default tests;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { accessible } from '../lib/accessible.mjs';
+import { fresh, ready, tab, view } from '../lib/lend.mjs';
 import { fnv } from '../lib/modules.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -79,6 +80,8 @@ export default {
     await accessible(options, 'extension-team-refused');
     await enter('red pandas');
     await says(options, '#team', 'in the team Red Pandas');
+    // What had the focus is gone.
+    assert.equal(await options.evaluate(() => document.activeElement.parentElement.id), 'at_relay');
     assert.equal(await options.locator('#account_error').isVisible(), false);
     assert.equal((await json(relay, '/v1/teams/Red%20Pandas')).members, 2);
     assert.equal((await other.view()).state, 'off');
@@ -265,5 +268,31 @@ export default {
     await says('#account_said', 'is deleted');
     assert.equal((await json(relay, `/v1/accounts/${key}`)).closed, true);
     assert.equal((await browser.view()).account.key, null);
+  },
+
+  async 'in the relay\'s page, too'(t) {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, 'chromium');
+    const made = await tab(browser, relay);
+    await ready(made);
+    made.on('dialog', dialog => dialog.accept());
+    const says = (selector, part) => until(`${selector} says ${part}`, async () =>
+      (await made.$eval(selector, element => element.textContent)).includes(part), WAIT);
+    await made.click('#account_new');
+    await until('it has an account', async () => Boolean((await view(made)).account.key), WAIT);
+    const { account: { key } } = await view(made);
+    await made.click('#at_relay summary');
+    await says('#team', 'in no team');
+    await made.type('#team_name', 'Red Pandas');
+    await made.click('#team_make');
+    await says('#team', 'in the team Red Pandas');
+    assert.equal((await json(relay, `/v1/accounts/${key}`)).team.name, 'Red Pandas');
+    await made.click('#export');
+    await says('#account_said', 'saved');
+    await made.click('#account_delete');
+    await says('#account_said', 'is deleted');
+    assert.equal((await json(relay, `/v1/accounts/${key}`)).closed, true);
+    assert.equal((await view(made)).account.key, null);
+    assert.deepEqual(made.complaints, []);
   },
 };
