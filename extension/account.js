@@ -81,8 +81,12 @@ export function account(root, { ask, words, told }) {
   const error = text => {
     say($('account_error'), text);
     $('account_error').hidden = !text;
+    if (text) $('account_error').scrollIntoView({ block: 'nearest' });
   };
-  const said = text => say($('account_said'), text);
+  const said = text => {
+    say($('account_said'), text);
+    if (text) $('account_said').scrollIntoView({ block: 'nearest' });
+  };
   let busy = false;
   const act = async step => {
     if (busy) return;

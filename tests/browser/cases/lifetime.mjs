@@ -21,7 +21,7 @@ const IDLE_MS = 40_000;
 /** A background that lives says so once a second. */
 const SILENT_MS = 6_000;
 /** Time enough to start, to be idle, and to be missed, on a slow machine. */
-const SNOOZE_MS = 90_000;
+const SNOOZE_MS = 100_000;
 
 /**
  * Hears the backgrounds: how often one started, and when one last lived. Tells whoever asks whether

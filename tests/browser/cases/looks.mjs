@@ -7,6 +7,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { altered, choose, flip, goto, inBetween, pageIn, proof, says, verdict, worked } from '../lib/pages.mjs';
+import { account, frame, fresh, hosted, lend, page as pageOf, question, ready, state, switchOn, tap, view } from '../lib/lend.mjs';
+import { fnv } from '../lib/modules.mjs';
 import { until } from '../lib/wait.mjs';
 import { operatorKey } from './operate.mjs';
 import { ANSWERS, PLACES } from './people.mjs';
@@ -54,7 +56,7 @@ const difference = (page, ...shots) => page.evaluate(async shots => {
 
 const tests = {};
 
-/** Pages in groups, so that no test takes long: each gives its places, `[fragment, ready]` by name. */
+/** Pages in groups, so that no test takes long: each gives its places, `[fragment, ready]` by name; whole addresses, where it gives no relay. */
 const GROUPS = {
   async 'the network'(t) {
     const { relay } = await worked(t);
@@ -106,6 +108,42 @@ const GROUPS = {
       operate: ['#/operate', async page => { await enter(page, '#operator', key); await page.waitForSelector('.figures'); }],
     }];
   },
+  async 'the node in a tab'(t) {
+    const relay = await t.relay({ believing: true });
+    return [relay, {
+      tab: ['node/', ready],
+      'tab-on': ['node/', async page => {
+        await ready(page);
+        if (!(await view(page)).settings.on) {
+          await switchOn(page);
+          await relay.owner().run(fnv(4_000), {});
+        }
+        await until('it has worked', async () => {
+          const { why, tasks } = await view(page);
+          return why === 'no_work' && tasks > 0;
+        }, 40_000);
+        await says(page, '#tasks', '1', 30_000);
+      }],
+    }];
+  },
+  async 'the widget, and its owner\'s page'(t) {
+    const { relay, here } = await hosted(t);
+    const { invitation } = account(t, relay)('invite', '--site', 'Harbour weather', '--origin', here);
+    const defined = page => page.waitForFunction(() => customElements.get('grid-node'));
+    // Whole addresses, of two sites, in a browser whose frames the driver doesn't lose.
+    return [undefined, {
+      setup: [`${relay.url}/embed/#${invitation.code}`, page => says(page, '#name', 'Harbour weather', 30_000)],
+      'widget-button': [`${here}/plain/`, defined],
+      'widget-asks': [`${here}/plain/`, async page => { await defined(page); await question(page); }],
+      'widget-runs': [`${here}/plain/`, async page => {
+        await defined(page);
+        // On the next page of the session it goes on.
+        if (!await page.evaluate(() => sessionStorage.getItem('grid-node') !== null)) await lend(page);
+        await state(page, 'waiting');
+        await tap(page, await frame(page, '#stop'), 'summary');
+      }],
+    }, await pageOf(await fresh(t, 'chromium'))];
+  },
   async people(t) {
     return [await inBetween(t, await t.relay(), ANSWERS), PLACES];
   },
@@ -113,15 +151,15 @@ const GROUPS = {
 
 for (const [group, prepare] of Object.entries(GROUPS)) {
   tests[`axe finds nothing, and pages look as they did: ${group}`] = async t => {
-    const [relay, places] = await prepare(t);
-    const page = await pageIn(t, 'chromium');
+    const [relay, places, own] = await prepare(t);
+    const page = own ?? await pageIn(t, 'chromium');
     // In a browser of its own: a page behind another one is slow.
     const images = await pageIn(t, 'chromium');
     for (const [name, [fragment, ready]] of Object.entries(places)) {
       for (const [device, viewport] of Object.entries(DEVICES)) {
         await page.setViewport(viewport);
         await page.goto('about:blank');
-        await goto(page, relay, fragment);
+        await (relay ? goto(page, relay, fragment) : page.goto(fragment));
         await ready(page);
         const shots = {};
         for (const scheme of ['light', 'dark']) {

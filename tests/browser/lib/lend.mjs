@@ -14,7 +14,7 @@ import { until } from './wait.mjs';
 const ONE_PROCESS = '--disable-site-isolation-trials';
 
 /** A fresh browser, which reaches `127.0.0.1` and `localhost`: two sites. `extension`: in Chromium. */
-export async function fresh(t, engine, { isolated = true, preferences = {}, extension, flags = [] } = {}) {
+export async function fresh(t, engine, { isolated = false, preferences = {}, extension, flags = [] } = {}) {
   const browser = await puppeteer.launch(engine === 'firefox'
     ? {
       browser: 'firefox', executablePath: firefoxPath(), headless: true, args: ['--remote-allow-system-access'],

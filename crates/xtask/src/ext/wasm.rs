@@ -30,11 +30,8 @@ pub(super) struct Part {
 
 /// How a program is made small to download: compressed size counts, and code
 /// that isn't copied into its callers compresses better (measured: 4 to 7%).
-pub(crate) const SMALL: &[&str] = &[
-    "-Os",
-    "--one-caller-inline-max-function-size=0",
-    "--always-inline-max-function-size=0",
-];
+pub(crate) const SMALL: &[&str] =
+    &["-Os", "--one-caller-inline-max-function-size=0", "--always-inline-max-function-size=0"];
 
 /// What rustc's wasm32 target emits, so what binaryen may use.
 pub(crate) const FEATURES: [&str; 6] = [
