@@ -4,7 +4,7 @@
 
 /** Who is asked to keep a value for longer keeps it so long: seconds. */
 export const LONGEST = 400 * 24 * 60 * 60;
-const FOR_FRAMES = 'Path=/elsewhere; SameSite=None; Secure';
+const FOR_FRAMES = 'Path=/embed; SameSite=None; Secure';
 
 /** The value with this name; `undefined` where there is none, and where no cookie can be reached. */
 export function get(name) {

@@ -259,8 +259,12 @@ fn campaigns_and_suspects() {
     let dir = tempfile::tempdir().unwrap();
     let (relay, ready) = serve(&mut program(dir.path()));
     let file = dir.path().join("may.toml");
-    let text = "name = 'May'\nstart = 2026-05-01T00:00:00Z\nend = 2026-06-01T00:00:00Z
+    let text = "name = 'May'\nstart = 2026-05-01T00:00:00Z\nend = 2199-06-01T00:00:00Z
 goal = 5\nbonus_ppm = 500000";
+    std::fs::write(&file, text.replace("2199", "2025")).unwrap();
+    let late = run(dir.path(), &["campaign", "open", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&late.stderr);
+    assert!(said.contains("line 3: end is before start"), "{said}");
     std::fs::write(&file, text).unwrap();
     let id = out(&run(dir.path(), &["campaign", "open", file.to_str().unwrap()]));
     let list = json(&run(dir.path(), &["campaign", "list", "--json"]));
