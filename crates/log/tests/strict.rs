@@ -87,6 +87,21 @@ fn joined(r: [u8; 32], s: [u8; 32]) -> [u8; 64] {
     out
 }
 
+/// R of small order that satisfies the equation without a cofactor, too, by a
+/// key that is the sum of a sound one and a point of order 8.
+fn mixed(weak: &EdwardsPoint, message: &dyn Fn(&PublicKey) -> Vec<u8>) -> Forgery {
+    let (r, torsion) = (weak.compress().0, EIGHT_TORSION[1]);
+    let found = (1..1_000u64).find_map(|secret| {
+        let secret = Scalar::from(secret);
+        let key = (BASE * secret + torsion).compress().0;
+        let challenge = challenge(&r, &key, &message(&PublicKey(key)));
+        let satisfied = -(torsion * challenge) == *weak;
+        satisfied.then(|| (key, joined(r, (challenge * secret).to_bytes())))
+    });
+    let (key, signature) = found.expect("one key in eight does");
+    (format!("R {} by a mixed key", hex::encode(r)), key, signature)
+}
+
 /// Forgeries over what a message is under a key.
 fn forgeries(message: &dyn Fn(&PublicKey) -> Vec<u8>) -> Vec<Forgery> {
     let secret = Scalar::from(0x1234_5678_9abc_def1u64);
@@ -98,6 +113,7 @@ fn forgeries(message: &dyn Fn(&PublicKey) -> Vec<u8>) -> Vec<Forgery> {
         let s = challenge(&weak, &key, &signed) * secret;
         all.push((format!("R {}", hex::encode(weak)), key, joined(weak, s.to_bytes())));
     }
+    all.extend(EIGHT_TORSION.iter().map(|weak| mixed(weak, message)));
     let nonce = Scalar::from(77u64);
     for torsion in &EIGHT_TORSION[1..] {
         let r = (BASE * nonce + torsion).compress().0;

@@ -28,6 +28,8 @@ pub use files::{Files, FilesError, Side};
 pub use ids::{BrowserId, CampaignId, Digest, JobId, LeaseId, LeaseToken, ParseHexError, TeamId};
 pub use invitation::{InvitationCode, ParseCodeError};
 pub use join::{Delegation, join_bytes};
+#[cfg(feature = "strict")]
+pub use keys::StrictKey;
 pub use keys::{PublicKey, Signature, SignatureError, SigningKey};
 pub use message::{
     FromNode, GiveBackReason, HeldLease, Inference, Join, LeaseOffer, MessageError, Package,

@@ -1,6 +1,8 @@
 //! Receipts: a node's signed statement of a task's output digest and fuel,
 //! and the relay's signed acknowledgement of one.
 
+#[cfg(feature = "strict")]
+use crate::StrictKey;
 use crate::bytes::{DecodeError, Reader, header};
 use crate::{Digest, LeaseId, PublicKey, Signature, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -170,11 +172,19 @@ impl UnverifiedReceipt {
     /// Verifies the node's signature strictly; says nothing of lease or spec.
     #[cfg(feature = "strict")]
     pub fn verify(self) -> Result<Receipt, ReceiptError> {
+        let key = StrictKey::new(&self.body.node).map_err(|_| ReceiptError::Signature)?;
+        self.verify_by(&key)
+    }
+
+    /// The same, by a key that is kept; another key than the one that `node`
+    /// names is refused.
+    #[cfg(feature = "strict")]
+    pub fn verify_by(self, key: &StrictKey) -> Result<Receipt, ReceiptError> {
         let bytes = self.body.encode();
-        self.body
-            .node
-            .verify_strict(&bytes, &self.signature)
-            .map_err(|_| ReceiptError::Signature)?;
+        let verified = key.verify(&bytes, &self.signature);
+        if key.public() != self.body.node || verified.is_err() {
+            return Err(ReceiptError::Signature);
+        }
         Ok(Receipt { body: self.body, signature: self.signature, digest: Digest::of(&bytes) })
     }
 }
@@ -281,6 +291,12 @@ mod tests {
             change(&mut bad);
             assert_eq!(bad.verify(), Err(ReceiptError::Signature));
         }
+        // Signed by another key than it names.
+        let other = SigningKey::from_seed([9; 32]);
+        let kept = |key: &SigningKey| StrictKey::new(&key.public()).unwrap();
+        let signed = body.sign(&other);
+        assert_eq!(signed.verify_by(&kept(&other)), Err(ReceiptError::Signature));
+        assert_eq!(good.verify_by(&kept(&key)), Ok(receipt));
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use grid_protocol::{
     Digest, ExitReason, Files, LeaseId, PublicKey, Receipt, RejectCode, RunResult, Runtime, Side,
-    Spec, UnverifiedReceipt, limits,
+    Spec, StrictKey, UnverifiedReceipt, limits,
 };
 
 /// Longest hint that is kept, in bytes.
@@ -46,14 +46,15 @@ impl Claim {
         Ok(Self { receipt, output: result.output, hint: result.hint })
     }
 
-    /// Checks it against the lease's spec. `uploaded` is the output list that
-    /// was uploaded under the lease, its bytes checked then.
+    /// Checks it against the node's key and the lease's spec. `uploaded` is the
+    /// output list that was uploaded under the lease, its bytes checked then.
     pub(crate) fn check(
         self,
+        key: &StrictKey,
         spec: &Spec,
         uploaded: Option<Digest>,
     ) -> Result<Checked, RejectCode> {
-        let receipt = self.receipt.verify().map_err(|_| RejectCode::Signature)?;
+        let receipt = self.receipt.verify_by(key).map_err(|_| RejectCode::Signature)?;
         let body = receipt.body();
         if body.spec != spec.digest() {
             return Err(RejectCode::Spec);
@@ -176,9 +177,10 @@ mod tests {
         if result.signature == node.sign(b"") {
             result.signature = node.sign(&result.receipt);
         }
+        let key = StrictKey::new(&node.public()).unwrap();
         let checked = Claim::new(result, relay.public(), node.public())
             .map_err(|(_, code)| code)
-            .and_then(|claim| claim.check(&spec, uploaded));
+            .and_then(|claim| claim.check(&key, &spec, uploaded));
         assert_eq!(checked.as_ref().map(|_| ()).map_err(|code| *code), expect);
         if let Ok(Checked { hint: Some(hint), .. }) = checked {
             assert_eq!(hint, "é".repeat(512));

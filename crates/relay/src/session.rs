@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use grid_protocol::{
     Digest, FromNode, GiveBackReason, LeaseId, PublicKey, RefuseCode, RejectCode, RunResult,
-    ToNode, decode, encode, limits,
+    StrictKey, ToNode, decode, encode, limits,
 };
 use grid_scheduler::{Lease, LeaseError};
 use std::collections::VecDeque;
@@ -28,6 +28,8 @@ const MAX_BAD_RESULTS: u32 = 16;
 pub(crate) struct Session {
     shared: Arc<Shared>,
     node: PublicKey,
+    /// The same, to verify what it signs.
+    key: StrictKey,
     number: u64,
     outbox: Arc<Outbox>,
     /// Does it run task modules?
@@ -41,7 +43,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        node: PublicKey,
+        key: StrictKey,
         number: u64,
         outbox: Arc<Outbox>,
         modules: bool,
@@ -50,7 +52,8 @@ impl Session {
         let allowance = Allowance::new(now);
         Self {
             shared,
-            node,
+            node: key.public(),
+            key,
             number,
             outbox,
             modules,
@@ -274,7 +277,7 @@ impl Session {
         let spec = job.as_ref().and_then(|job| job.spec(index));
         let receipt = Digest::of(&claim.receipt.body.encode());
         let checked = match spec {
-            Some(spec) => claim.check(&spec, uploaded),
+            Some(spec) => claim.check(&self.key, &spec, uploaded),
             None => Err(RejectCode::JobOver),
         };
         match checked {

@@ -20,8 +20,8 @@ use futures_util::StreamExt as _;
 use grid_protocol::entry::Member;
 use grid_protocol::infer::ARITHMETIC;
 use grid_protocol::{
-    Delegation, FromNode, Inference, InvitationCode, Join, Package, PublicKey, RefuseCode, ToNode,
-    VERSIONS, decode, encode, join_bytes, limits,
+    Delegation, FromNode, Inference, InvitationCode, Join, Package, PublicKey, RefuseCode,
+    StrictKey, ToNode, VERSIONS, decode, encode, join_bytes, limits,
 };
 use grid_scheduler::Abilities;
 use std::net::IpAddr;
@@ -234,7 +234,7 @@ async fn handshake(
     let origin = shared.origin.clone();
     send(socket, &ToNode::Challenge { version, relay: shared.relay, origin, nonce }).await?;
     let FromNode::Join(join) = next(socket).await? else { return Err(MALFORMED) };
-    verify(&join, shared, &nonce)?;
+    let key = verify(&join, shared, &nonce)?;
     if join.invitation.as_ref().is_some_and(|code| code.len() > limits::MAX_INVITATION) {
         return Err(MALFORMED);
     }
@@ -270,7 +270,7 @@ async fn handshake(
         shared.dispatch(&mut core);
         joined
     };
-    let session = Session::new(shared.clone(), join.node, number, outbox, modules);
+    let session = Session::new(shared.clone(), key, number, outbox, modules);
     let heartbeat_ms = shared.config.heartbeat.as_millis() as u32;
     let welcome = ToNode::Welcome { heartbeat_ms, standing, fuel, tasks };
     match send(socket, &welcome).await {
@@ -304,15 +304,17 @@ async fn send(socket: &mut WebSocket, message: &ToNode) -> Result<(), End> {
     socket.send(message).await.map_err(|_| End::Gone)
 }
 
-fn verify(join: &Join, shared: &Shared, nonce: &[u8; 32]) -> Result<(), End> {
+/// Gives back the node's key.
+fn verify(join: &Join, shared: &Shared, nonce: &[u8; 32]) -> Result<StrictKey, End> {
     let bad = |_| End::Refused(RefuseCode::Signature);
     let signed = join_bytes(&shared.relay, &shared.origin, nonce, &join.node);
-    join.node.verify_strict(&signed, &join.signature).map_err(bad)?;
+    let key = StrictKey::new(&join.node).map_err(bad)?;
+    key.verify(&signed, &join.signature).map_err(bad)?;
     if let Some(Delegation { account, signature }) = &join.delegation {
         let signed = Delegation::bytes(account, &join.node);
         account.verify_strict(&signed, signature).map_err(bad)?;
     }
-    Ok(())
+    Ok(key)
 }
 
 /// Where a connection comes from.
