@@ -9,9 +9,12 @@ const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 const program = join(target, 'debug/examples/tiny');
 const folder = join(target, 'tiny-models');
 
-/** The model files, made anew: `{llama, bert}`. */
+let made = false;
+
+/** The model files, made anew once in a run: `{llama, bert}`. */
 export function tinyModels() {
-  execFileSync(program, ['make', folder]);
+  if (!made) execFileSync(program, ['make', folder]);
+  made = true;
   return { llama: join(folder, 'llama.gridmodel'), bert: join(folder, 'bert.gridmodel') };
 }
 
