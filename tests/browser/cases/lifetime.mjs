@@ -136,6 +136,12 @@ async function ends(t, name, { start }) {
   assert.equal(relay.sockets, 0, `${name}: no socket`);
 }
 
+/**
+ * It hears of nobody's coming and going: Firefox starts an event page for that, even headless, after
+ * a minute and again each time that it has ended it.
+ */
+const DEAF = script(() => Object.defineProperty(chrome, 'idle', { value: undefined }));
+
 /** Snoozed: the browser ends it, nothing brings it back before the snooze ends, and then it works. */
 async function rests(t, name, { start, work }) {
   const { bert } = tinyModels();
@@ -143,12 +149,13 @@ async function rests(t, name, { start, work }) {
   const seen = await witness(t);
   const end = Date.now() + SNOOZE_MS;
   const settings = { on: true, relay: relay.url, share: 100, idle_only: false, on_battery: true, snooze_until: end };
-  start(t, telling(t, name, seen, settings));
+  start(t, overlay(t, { of: telling(t, name, seen, settings), before: { 'background.js': DEAF } }));
   await until(`${name} started`, () => seen.starts === 1, 60_000);
   await until(`${name} ended`, () => Date.now() - seen.heard > SILENT_MS, end - Date.now(), 500);
   assert.equal(relay.sockets, 0, `${name}: no socket`);
   await until(`${name} is back`, async () => (await relay.network()).nodes_online === 1, 120_000, 500);
   assert.ok(Date.now() >= end, `${name}: not before its time`);
+  assert.equal(relay.sockets, 1, `${name}: one socket`);
   assert.equal(seen.starts, 2, `${name}: started once more`);
   await work(relay.owner());
 }
