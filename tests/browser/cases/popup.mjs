@@ -41,11 +41,14 @@ export default {
     await says('paused', 'outside_hours');
     await browser.change({ hours: null });
     await says('waiting', 'no_work');
+    // Slowly, so that there is time to look.
+    await browser.change({ idle: { cpu: 5, gpu: 0 } });
     await owner.submit(endless(), [{}], { fuel: 3e9 });
     await until('a bar moves', async () => await popup.locator('progress').evaluate(bar => bar.value) > 0, WAIT);
     await says('working', 'working');
     await shown(popup, '.since', relay.address);
     await shown(popup, '.publisher', 'browser test, published by tests');
+    await browser.change({ idle: { cpu: 100, gpu: 0 } });
     await shown(popup, '#tasks', '1');
     await shown(popup, '#points', '3');
     await shown(popup, '#today', '3');
