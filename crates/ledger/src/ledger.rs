@@ -314,7 +314,7 @@ impl Ledger {
         let inviter = self.person_of(invited.inviter);
         let days = u64::from(self.rules.invitation_days) * DAY_MS;
         let over = self.now_ms >= invited.at_ms.saturating_add(days);
-        if over || self.self_made(&person, &inviter, &invited).is_some() {
+        if over || !self.is_placed(&node) || self.self_made(&person, &inviter, &invited).is_some() {
             return;
         }
         let today = self.now_ms / DAY_MS;

@@ -30,8 +30,8 @@ pub(crate) struct Node {
     pub(crate) came: bool,
     /// Whose site it is on.
     pub(crate) site: Option<PublicKey>,
-    /// Where it joined from last; zeros: not known.
-    network: [u8; 8],
+    /// Where it joined from last, by the roster; zeros: not known to the relay.
+    network: Option<[u8; 8]>,
 }
 
 /// A person: an account, or a node that is linked to none.
@@ -61,14 +61,16 @@ impl Person {
         self.shared = (day, self.shared_on(day).saturating_add(amount));
     }
 
-    fn joins_from(&mut self, network: [u8; 8]) {
-        if network != [0; 8] {
+    fn joins_from(&mut self, network: Option<[u8; 8]>) {
+        if let Some(network) = network.filter(|network| *network != [0; 8]) {
             *self.networks.entry(network).or_default() += 1;
         }
     }
 
-    fn leaves(&mut self, network: [u8; 8]) {
-        if let Some(count) = self.networks.get_mut(&network) {
+    fn leaves(&mut self, network: Option<[u8; 8]>) {
+        if let Some(network) = network
+            && let Some(count) = self.networks.get_mut(&network)
+        {
             *count -= 1;
             if *count == 0 {
                 self.networks.remove(&network);
@@ -134,11 +136,17 @@ impl Ledger {
     /// A node joined from this network.
     pub(crate) fn moved_to(&mut self, key: PublicKey, network: [u8; 8]) {
         let node = self.nodes.entry(key).or_default();
-        let before = std::mem::replace(&mut node.network, network);
+        let before = node.network.replace(network);
         let person = node.account.unwrap_or(key);
         let person = self.people.entry(person).or_default();
         person.leaves(before);
-        person.joins_from(network);
+        person.joins_from(Some(network));
+    }
+
+    /// Whether the log says where a node joined from: until then nobody can
+    /// tell whether its inviter sits beside it.
+    pub(crate) fn is_placed(&self, node: &PublicKey) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.network.is_some())
     }
 
     /// A node is an account's from now on (nobody's for `None`). Gives back

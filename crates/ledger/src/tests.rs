@@ -130,7 +130,13 @@ impl World {
         self.people(PeopleFact::InvitationMade { code, account: key(account), kind, uses });
     }
 
+    /// A node comes by a code, and is on the roster in a network of its own.
     fn come(&mut self, node: u8, code: u8, same_browser: bool) {
+        self.come_unplaced(node, code, same_browser);
+        self.roster(node, node);
+    }
+
+    fn come_unplaced(&mut self, node: u8, code: u8, same_browser: bool) {
         let (node, code) = (key(node), Digest([code; 32]));
         self.people(PeopleFact::InvitationUsed { code, node, same_browser });
     }
@@ -342,8 +348,8 @@ fn nobody_is_paid_for_inviting_themselves() {
     // In the same browser, in the same network.
     world.come(3, 1, true);
     world.come(4, 1, false);
-    world.roster(1, 7);
-    world.roster(4, 7);
+    world.roster(1, 77);
+    world.roster(4, 77);
     for node in 1..=4 {
         world.work(&[node], 1_000);
     }
@@ -354,9 +360,16 @@ fn nobody_is_paid_for_inviting_themselves() {
     let expect = [SameAccount, SameAccount, SameBrowser, SameNetwork].map(|why| (why, 50));
     assert_eq!(found, expect);
     // Who moved away is a friend again.
-    world.roster(4, 8);
+    world.roster(4, 78);
     world.work(&[4], 1_000);
     assert_eq!(world.points(50).invited, 50);
+    // Before the log says where a node is, nobody knows whether it sits there.
+    world.come_unplaced(5, 1, false);
+    world.work(&[5], 1_000);
+    assert_eq!(world.points(50).invited, 50);
+    world.roster(5, 0);
+    world.work(&[5], 1_000);
+    assert_eq!(world.points(50).invited, 100, "where the relay can't tell, it is believed");
 }
 
 #[test]
