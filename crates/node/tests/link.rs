@@ -49,15 +49,7 @@ fn heartbeats_keep_leases_and_the_socket() {
 #[test]
 fn lost_socket_is_taken_up_again() {
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > lease B
-         < save A B
-         > fetched A module
-         < run A
-         < run B
+        "play running both
          > closed
          = working working
          > finished A
@@ -81,15 +73,7 @@ fn lost_socket_is_taken_up_again() {
     );
     // What doesn't stand is dropped, but for results: only the relay knows.
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > lease B
-         < save A B
-         > fetched A module
-         < run A
-         < run B
+        "play running both
          > finished A
          < result A exit code=3 fuel=100
          > closed
@@ -273,12 +257,7 @@ fn another_node_of_this_browser_goes_first() {
     check(&format!("{refused}{again}> refused 9\n< disconnect\n{again}{welcome}"));
     // It is no fault of the relay's: what was in hand before is taken up again.
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > refused 9
          < disconnect
          > finished A

@@ -25,12 +25,7 @@ fn nothing_happens_before_it_is_switched_on() {
 
 #[test]
 fn pauses_at_once_and_gives_back_later() {
-    let run = "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+    let run = "play running
          > idle active
          < pace 0
          < announce 0
@@ -96,12 +91,7 @@ fn battery_pauses_unless_it_may_be_used() {
 #[test]
 fn finished_work_outlives_a_pause() {
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > finished A
          < result A exit code=3 fuel=100
          > idle active
@@ -157,15 +147,7 @@ fn switched_off_everything_ends_at_once() {
 
 #[test]
 fn work_outlives_the_driver() {
-    let restarted = "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > lease B
-         < save A B
-         > fetched A module
-         < run A
-         < run B
+    let restarted = "play running both
          > restart
          > idle idle
          > on
@@ -227,12 +209,7 @@ fn work_outlives_the_driver() {
 
 #[test]
 fn switched_off_or_paused_while_the_driver_was_stopped() {
-    let held = "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+    let held = "play running
          > restart\n";
     check(&format!(
         "{held}
@@ -264,12 +241,7 @@ fn switched_off_or_paused_while_the_driver_was_stopped() {
 #[test]
 fn executor_that_goes_is_started_again() {
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > gone
          < giveback A lost
          < drop A

@@ -33,12 +33,7 @@ fn from_switch_to_acknowledged_receipt() {
 #[test]
 fn slots_are_announced_when_none_is_on_its_way() {
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > finished A
          < result A exit code=3 fuel=100
          > ack A
@@ -162,12 +157,7 @@ fn reports_become_receipts_within_the_rules() {
 #[test]
 fn large_outputs_are_uploaded_first() {
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > finished A output=100000
          < upload A 100031
          > uploaded A broken
@@ -183,12 +173,7 @@ fn large_outputs_are_uploaded_first() {
          < save",
     );
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > finished A output=100000
          < upload A 100031
          > uploaded A 1
@@ -238,12 +223,7 @@ fn acknowledgements_are_checked() {
          = waiting no_work tasks=1 fuel=100 no-error",
     );
     check(
-        "play joined
-         > lease A
-         < fetch A module
-         < save A
-         > fetched A module
-         < run A
+        "play running
          > finished A
          < result A exit code=3 fuel=100
          > rejected A

@@ -498,7 +498,11 @@ pub(crate) fn check_with(config: Config, script: &str) {
     let mut bench = Bench::new(config);
     let mut done = Vec::<String>::new();
     let mut asked: Vec<String> = Vec::new();
-    let expanded = script.replace("play joined", JOINED);
+    let parts = [("running both", RUNNING_BOTH), ("running", RUNNING), ("joined", JOINED)];
+    let mut expanded = script.to_owned();
+    for (name, part) in parts {
+        expanded = expanded.replace(&format!("play {name}\n"), part);
+    }
     for line in expanded.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (mark, rest) = line.split_at(1);
         let rest = rest.trim();
@@ -560,4 +564,25 @@ pub(crate) const JOINED: &str = "
     > ready
     < pace 50
     < announce 2
+";
+
+/// One task runs.
+const RUNNING: &str = "play joined
+    > lease A
+    < fetch A module
+    < save A
+    > fetched A module
+    < run A
+";
+
+/// Two tasks of one module run.
+const RUNNING_BOTH: &str = "play joined
+    > lease A
+    < fetch A module
+    < save A
+    > lease B
+    < save A B
+    > fetched A module
+    < run A
+    < run B
 ";
