@@ -1,8 +1,6 @@
 //! A relay played by hand: answers each request as a test says, and keeps what
 //! it was asked.
 
-#![allow(dead_code, reason = "each test file uses some of it")]
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,6 @@
 //! Accounts, invitations, teams, campaigns and the ledger, over real sockets.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{Brings, DOCUMENT, Fixture, Node, Owner, http, start, start_with, until};
+use crate::common::{self, Brings, DOCUMENT, Fixture, Node, Owner, http, start, start_with, until};
 use grid_ledger::RewardRules;
 use grid_protocol::api::{
     AccountExport, CampaignInfo, InvitationInfo, LedgerInfo, MadeInvitation, PeopleLeaders,

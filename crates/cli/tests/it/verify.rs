@@ -1,16 +1,10 @@
 //! `grid verify`: a receipt, the output beside it, and running it again.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-#[path = "common/signed.rs"]
-mod signed;
-
-use common::{ECHO, Home, Ran};
+use crate::common::signed::relay;
+use crate::common::{self, ECHO, Home, Ran, signed};
 use grid_client::{ReceiptFile, new_job};
 use grid_protocol::{Digest, Files, JobId, SigningKey, Spec};
 use serde_json::Value;
-use signed::relay;
 use std::fs;
 
 /// A result that was computed, signed and acknowledged as it should be, with

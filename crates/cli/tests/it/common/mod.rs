@@ -1,6 +1,7 @@
 //! The built `grid` command, in an environment of its own.
 
-#![allow(dead_code, reason = "each test file uses some of it")]
+pub(crate) mod fake;
+pub(crate) mod signed;
 
 use serde_json::Value;
 use std::ffi::OsStr;

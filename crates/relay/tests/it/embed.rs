@@ -1,9 +1,6 @@
 //! One node in each browser, and which pages may hold the widget.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{Fixture, Socket, connect, get, receive, send, start, until};
+use crate::common::{Fixture, Socket, connect, get, receive, send, start, until};
 use grid_protocol::{
     BrowserId, FromNode, Join, Package, RefuseCode, SigningKey, ToNode, join_bytes,
 };

@@ -1,10 +1,7 @@
 //! The OpenAPI document: valid, and true of a real relay. (What the other tests
 //! ask is held against it too: `Owner::ask`.)
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{DOCUMENT, Fixture, PATIENCE, http, start, until};
+use crate::common::{DOCUMENT, Fixture, PATIENCE, http, start, until};
 use futures_util::StreamExt as _;
 use grid_protocol::{Digest, Files};
 use grid_testing::document::{Answer, Described};
@@ -28,7 +25,7 @@ async fn it_is_served_and_printed() {
 #[test]
 fn it_is_valid() {
     // The official schema of OpenAPI 3.1 documents.
-    let meta = include_str!("../../../tests/vectors/openapi-3.1.json");
+    let meta = include_str!("../../../../tests/vectors/openapi-3.1.json");
     let meta = jsonschema::validator_for(&serde_json::from_str(meta).unwrap()).unwrap();
     let document: Value = serde_json::from_str(grid_relay::openapi()).unwrap();
     let wrong = |schema: &Validator, value: &Value| -> Vec<String> {

@@ -1,11 +1,7 @@
 //! `grid audit` against relays that keep to the rules, and against relays that
 //! cheat in every way that a log can show.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
-use common::{Home, Ran};
+use crate::common::{Home, Ran};
 use grid_audit::testing::World;
 use grid_protocol::{Ack, Digest, SigningKey};
 use grid_scheduler::Task;

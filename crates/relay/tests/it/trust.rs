@@ -1,10 +1,7 @@
 //! Who checks whom, and what becomes of those who lie: with the relay in this
 //! process, and nodes that do what a test says.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{Fixture, Node, get, job, lines, receive, start_with, until};
+use crate::common::{self, Fixture, Node, get, job, lines, receive, start_with, until};
 use grid_engine::Engine;
 use grid_protocol::api::{
     JobInfo, JobState, NodeStanding, ResultStanding, TaskInfo, TaskResult, TaskState, Trusted,

@@ -1,10 +1,6 @@
 //! `grid account`: the phrase that is kept here, and the account at a relay.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
-use common::Home;
+use crate::common::Home;
 use grid_relay::{Config, Relay, RelayHandle};
 use serde_json::Value;
 

@@ -1,20 +1,12 @@
 //! A relay that lies: what it gives is not taken, and the exit code is 6.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-#[path = "common/fake.rs"]
-mod fake;
-#[path = "common/signed.rs"]
-mod signed;
-
-use common::{ECHO, Home, Ran, list};
-use fake::{FakeRelay, error};
+use crate::common::fake::{FakeRelay, error};
+use crate::common::signed::{relay, result, stdout};
+use crate::common::{ECHO, Home, Ran, list};
 use grid_client::new_job;
 use grid_protocol::api::{ModuleInfo, TaskResult};
 use grid_protocol::{Digest, Files, Spec};
 use serde_json::json;
-use signed::{relay, result, stdout};
 use std::fs;
 
 const JOB: &str = "07070707070707070707070707070707";

@@ -1,14 +1,8 @@
 //! What goes wrong between the command and a relay: exit codes, messages that
 //! say what to do, and where the owner key goes.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-#[path = "common/fake.rs"]
-mod fake;
-
-use common::{ECHO, Home};
-use fake::{FakeRelay, error};
+use crate::common::fake::{FakeRelay, error};
+use crate::common::{ECHO, Home};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

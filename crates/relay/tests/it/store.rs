@@ -1,6 +1,5 @@
 //! The store's promises: all or nothing, once, without gaps, and every table a
 //! function of the entries, however a commit ends.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use bytes::Bytes;
 use grid_protocol::api::{JobState, ModuleInfo};

@@ -1,9 +1,6 @@
 //! What an operator sees, and who doesn't.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{Fixture, Owner, get, job, start, start_with, until};
+use crate::common::{Fixture, Owner, get, job, start, start_with, until};
 use grid_protocol::CampaignId;
 use grid_protocol::api::{CampaignInfo, ErrorBody};
 use grid_relay::{TrustConfig, add_operator, revoke_operator};

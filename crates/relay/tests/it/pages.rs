@@ -1,9 +1,6 @@
 //! What the pages show: `/v1/live`, `/v1/history`, `/v1/leaders`, from entries.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{Fixture, start, until};
+use crate::common::{self, Fixture, start, until};
 use grid_protocol::live::{History, Leaders, Live};
 use serde::de::DeserializeOwned;
 

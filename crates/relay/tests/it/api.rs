@@ -1,9 +1,6 @@
 //! The HTTP API and the data path, with the relay in this process.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{BUDGET, Node, job, lines, receive, start, start_with, until, wasm};
+use crate::common::{self, BUDGET, Node, job, lines, receive, start, start_with, until, wasm};
 use grid_protocol::api::{JobState, ModuleInfo, NetworkInfo, TaskInfo, TaskResult, TaskState};
 use grid_protocol::{
     Delegation, Digest, Files, FromNode, RefuseCode, RejectCode, Side, SigningKey, Spec, ToNode,

@@ -1,6 +1,5 @@
 //! What the store promises about people: all or nothing, once, and every table
 //! a function of the entries, however a commit ends.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use grid_ledger::{Fact, Ledger};
 use grid_protocol::entry::{CampaignTerms, InvitationKind, PeopleFact, TeamChange};

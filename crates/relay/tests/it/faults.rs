@@ -1,9 +1,6 @@
 //! What owners and nodes see while the store fails.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{BUDGET, Fixture, Node, Owner, receive, until};
+use crate::common::{self, BUDGET, Fixture, Node, Owner, receive, until};
 use grid_protocol::{FromNode, RefuseCode, ToNode};
 use grid_relay::store::{Outcome, Store, StoreError, Write};
 use grid_relay::{Config, Relay};

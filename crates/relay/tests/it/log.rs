@@ -1,9 +1,6 @@
 //! The log as a stranger sees it over HTTP, and what damage does to it.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
-use common::{BUDGET, Fixture, Node, Owner, get, until};
+use crate::common::{self, BUDGET, Fixture, Node, Owner, get, until};
 use grid_log::checkpoint::UnverifiedCheckpoint;
 use grid_log::note::VerifierKey;
 use grid_log::testing::MemoryTiles;

@@ -1,11 +1,7 @@
 //! `grid embed`, `chat`, `generate` and `batch` against a real relay and a node
 //! whose answers are made up.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
-use common::{Home, Ran};
+use crate::common::{Home, Ran};
 use grid_infer::file::{BLOCK, Family, Format, Header, Number, Parameters, Span, Tensor};
 use grid_protocol::{Digest, SigningKey};
 use grid_relay::{Config, Relay, RelayHandle};

@@ -1,11 +1,7 @@
 //! The command against a real relay with real nodes, from login to verified
 //! outputs.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
-use common::{ECHO, ENDLESS, Home, Ran, SORRY, list};
+use crate::common::{ECHO, ENDLESS, Home, Ran, SORRY, list};
 use grid_node::RunReport;
 use grid_relay::{Config, Relay, RelayHandle, TrustConfig};
 use grid_testing::{Executor, Swarm, SwarmConfig, echo};

@@ -1,12 +1,9 @@
 //! Witnesses cosign what the relay signs, and refuse a rewritten history.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod common;
-
+use crate::common::{self, Fixture, get, start_with, until};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use common::{Fixture, get, start_with, until};
 use grid_log::checkpoint::{UnverifiedCheckpoint, WitnessKey};
 use grid_log::note::VerifierKey;
 use grid_log::witness::{Latest, Witness, WitnessError};

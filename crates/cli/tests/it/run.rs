@@ -1,10 +1,6 @@
 //! `grid run`: one task, here.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
-use common::{ECHO, ENDLESS, Home, SORRY, TRAP, list};
+use crate::common::{ECHO, ENDLESS, Home, SORRY, TRAP, list};
 use std::fs;
 
 #[test]

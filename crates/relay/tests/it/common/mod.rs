@@ -1,5 +1,4 @@
 //! A relay in this process, an owner, and nodes that do what a test says.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use base64::Engine as _;
 use futures_util::{SinkExt as _, StreamExt as _};
