@@ -5,7 +5,7 @@
 use grid_audit::Auditor;
 use grid_protocol::PublicKey;
 use grid_protocol::api::{
-    LedgerInfo, PeopleLeaders, PersonEarned, Points, PointsInfo, TeamEarned, TeamLeaders,
+    Earned, LedgerInfo, PeopleLeaders, PersonEarned, Points, PointsInfo, TeamEarned, TeamLeaders,
 };
 use grid_protocol::live::Leaders;
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 const DAY_MS: u64 = 86_400_000;
-/// Lines of a leaderboard.
-const LINES: usize = 100;
 
-/// The addresses that are asked, below the relay's. The leaderboards of nodes
-/// over a day and a week count clock hours, which no entry names.
-pub const ASKED: [&str; 9] = [
+/// The addresses that are asked, below the relay's.
+pub const ASKED: [&str; 11] = [
     "v1/points",
     "v1/ledger",
-    "v1/leaders?span=all",
+    "v1/leaders?span=day&of=nodes",
+    "v1/leaders?span=week&of=nodes",
+    "v1/leaders?span=all&of=nodes",
     "v1/leaders?span=day&of=people",
     "v1/leaders?span=week&of=people",
     "v1/leaders?span=all&of=people",
@@ -97,14 +96,11 @@ impl Claim {
             Said::Points(said) => points(said, auditor),
             Said::Ledger(said) => balances(said, &ledger.info()),
             Said::Nodes(said) => {
-                let mut nodes: Vec<_> = auditor.points();
-                nodes.retain(|node| node.tasks > 0);
-                let count = nodes.len() as u64;
-                nodes.sort_unstable_by_key(|node| (std::cmp::Reverse(node.fuel), node.node));
-                nodes.truncate(LINES);
-                let said_nodes = said.nodes.iter().map(|one| (one.node, one.fuel));
-                let made = nodes.iter().map(|one| (one.node, one.fuel));
-                lines(said_nodes, made).or_else(|| number("nodes", said.count, count))
+                let (days, now_ms) = self.span(said.from_ms);
+                let (nodes, count) = ledger.node_leaders(days, now_ms);
+                let line = |one: &Earned| (one.node, one.fuel);
+                lines(said.nodes.iter().map(line), nodes.iter().map(line))
+                    .or_else(|| number("nodes", said.count, count))
             }
             Said::People(said) => {
                 let (days, now_ms) = self.span(said.from_ms);

@@ -263,9 +263,12 @@ impl Ledger {
     /// Verified work.
     fn credit(&mut self, job: JobId, vote: &Vote, from: Account) {
         let Vote { node, fuel, .. } = *vote;
+        let today = self.now_ms / DAY_MS;
         let counts = self.nodes.entry(node).or_default();
         counts.work = counts.work.saturating_add(fuel);
         counts.tasks += 1;
+        counts.work_by_day.add(today, fuel);
+        counts.tasks_by_day.add(today, 1);
         let runtime = self.jobs.get(&job).map(|job| job.runtime);
         let owner = self.jobs.get(&job).map(|job| job.owner);
         for (person, part, reason) in self.parts(node, fuel, Reason::Work) {

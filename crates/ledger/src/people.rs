@@ -20,6 +20,9 @@ pub(crate) struct Node {
     pub(crate) work: u64,
     /// Those receipts.
     pub(crate) tasks: u64,
+    /// Both, of the last days.
+    pub(crate) work_by_day: Week,
+    pub(crate) tasks_by_day: Week,
     /// An answer of it lost.
     pub(crate) caught: bool,
     /// Whose it is.

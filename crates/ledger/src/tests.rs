@@ -225,6 +225,28 @@ fn the_relays_own_runs_are_not_paid() {
 }
 
 #[test]
+fn nodes_lead_by_days_of_utc() {
+    let mut world = World::new(RULES);
+    world.work(&[1], 1_000);
+    world.at_ms += DAY - 1;
+    world.work(&[2, 255], 600);
+    let led = |world: &World, days| {
+        let (nodes, count) = world.log.node_leaders(days, world.at_ms);
+        assert_eq!(count, nodes.len() as u64);
+        nodes.iter().map(|one| (one.node.0[0], one.fuel, one.tasks)).collect::<Vec<_>>()
+    };
+    assert_eq!(led(&world, Some(1)), [(1, 1_000, 1), (2, 600, 1)]);
+    world.at_ms += 1;
+    world.work(&[2], 600);
+    assert_eq!(led(&world, Some(1)), [(2, 600, 1)]);
+    assert_eq!(led(&world, Some(7)), [(2, 1_200, 2), (1, 1_000, 1)]);
+    world.at_ms += 6 * DAY;
+    assert_eq!(led(&world, Some(1)), []);
+    assert_eq!(led(&world, Some(7)), [(2, 600, 1)]);
+    assert_eq!(led(&world, None), [(2, 1_200, 2), (1, 1_000, 1)]);
+}
+
+#[test]
 fn a_day_is_rewarded_when_it_is_over() {
     let mut world = World::new(RULES);
     for _ in 0..3 {

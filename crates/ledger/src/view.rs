@@ -5,8 +5,8 @@ use crate::campaign::Campaign;
 use crate::week::DAY_MS;
 use crate::{Ledger, RewardRules};
 use grid_protocol::api::{
-    CampaignInfo, LedgerInfo, PersonEarned, PersonInfo, PersonPoints, Points, Suspect, Suspicion,
-    TeamEarned, TeamInfo, TeamRef,
+    CampaignInfo, Earned, LedgerInfo, PersonEarned, PersonInfo, PersonPoints, Points, Suspect,
+    Suspicion, TeamEarned, TeamInfo, TeamRef,
 };
 use grid_protocol::{CampaignId, Digest, PublicKey, TeamId};
 
@@ -90,8 +90,24 @@ impl Ledger {
         }
     }
 
-    /// Who earned most in so many days (`None`: ever), the last of which is
-    /// that of `now_ms`: the first 100, and how many earned something.
+    /// The nodes that earned most in so many days (`None`: ever), the last of
+    /// which is that of `now_ms`: the first 100, and how many earned something.
+    pub fn node_leaders(&self, days: Option<u64>, now_ms: u64) -> (Vec<Earned>, u64) {
+        let day = now_ms / DAY_MS;
+        let earned = self.nodes.iter().map(|(key, node)| {
+            let of_days =
+                |days| (node.work_by_day.sum(day, days), node.tasks_by_day.sum(day, days));
+            let (fuel, tasks) = days.map_or((node.work, node.tasks), of_days);
+            Earned { node: *key, fuel, tasks }
+        });
+        let mut nodes: Vec<_> = earned.filter(|node| node.tasks > 0).collect();
+        let count = nodes.len() as u64;
+        nodes.sort_unstable_by_key(|node| (std::cmp::Reverse(node.fuel), node.node));
+        nodes.truncate(MOST);
+        (nodes, count)
+    }
+
+    /// The same of people.
     pub fn leaders(&self, days: Option<u64>, now_ms: u64) -> (Vec<PersonEarned>, u64) {
         let day = now_ms / DAY_MS;
         let earned = self.people.iter().map(|(key, person)| {

@@ -1,9 +1,8 @@
-//! Counts over time, and who earned what of late: a function of the last 30
-//! days of entries, read once and then followed.
+//! Counts over time: a function of the last 30 days of entries, read once and
+//! then followed.
 
 use crate::store::{Entry, StoreError, rows};
-use grid_protocol::api::Earned;
-use grid_protocol::live::{History as Moments, Leaders, Moment, SettledInfo};
+use grid_protocol::live::{History as Moments, Moment, SettledInfo};
 use grid_protocol::{PublicKey, RejectCode};
 use rusqlite::Connection;
 use schemars::JsonSchema;
@@ -21,8 +20,6 @@ const RECENT: usize = 20;
 /// Hours of refused receipts that are counted, and receipts that are listed.
 const REFUSED_HOURS: usize = 7 * 24;
 const LATEST_REFUSED: usize = 50;
-/// Nodes that a leaderboard shows.
-const LEADERS: usize = 100;
 
 /// A stretch of time that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -78,64 +75,6 @@ impl Series {
     }
 }
 
-/// Fuel and receipts, by node.
-type Sums = HashMap<PublicKey, (u64, u64)>;
-
-/// What nodes earned, in steps of one length.
-#[derive(Debug)]
-struct Earnings {
-    step_ms: u64,
-    length: u64,
-    steps: VecDeque<(u64, Sums)>,
-}
-
-impl Earnings {
-    fn new(step_ms: u64, length: u64) -> Self {
-        Self { step_ms, length, steps: VecDeque::new() }
-    }
-
-    fn add(&mut self, at_ms: u64, node: PublicKey, fuel: u64) {
-        let step = at_ms / self.step_ms;
-        if self.steps.back().is_none_or(|(newest, _)| step > *newest) {
-            self.steps.push_back((step, Sums::new()));
-            self.forget(step);
-        }
-        if let Some((_, nodes)) = self.steps.back_mut() {
-            let earned: &mut (u64, u64) = nodes.entry(node).or_default();
-            *earned = (earned.0.saturating_add(fuel), earned.1 + 1);
-        }
-    }
-
-    /// Drops what is older than is asked for.
-    fn forget(&mut self, now: u64) {
-        while self.steps.front().is_some_and(|(step, _)| step + self.length <= now) {
-            self.steps.pop_front();
-        }
-    }
-
-    /// From when, and what.
-    fn sum(&mut self, now_ms: u64) -> (u64, Vec<Earned>) {
-        let now = now_ms / self.step_ms;
-        self.forget(now);
-        let mut all = Sums::new();
-        for (node, (fuel, tasks)) in self.steps.iter().flat_map(|(_, nodes)| nodes) {
-            let earned = all.entry(*node).or_default();
-            *earned = (earned.0.saturating_add(*fuel), earned.1 + tasks);
-        }
-        let from_ms = (now + 1).saturating_sub(self.length) * self.step_ms;
-        let earned = all.into_iter().map(|(node, (fuel, tasks))| Earned { node, fuel, tasks });
-        (from_ms, earned.collect())
-    }
-}
-
-/// Most fuel first, after entry `seq`.
-pub(super) fn ranked(from_ms: u64, complete: bool, mut nodes: Vec<Earned>, seq: u64) -> Leaders {
-    let count = nodes.len() as u64;
-    nodes.sort_unstable_by_key(|earned| (std::cmp::Reverse(earned.fuel), earned.node));
-    nodes.truncate(LEADERS);
-    Leaders { from_ms, complete, nodes, count, seq }
-}
-
 /// The last 30 days.
 #[derive(Debug)]
 pub(crate) struct History {
@@ -146,8 +85,6 @@ pub(crate) struct History {
     hour: Series,
     day: Series,
     month: Series,
-    earned_day: Earnings,
-    earned_week: Earnings,
     /// Nodes that were caught, and by which entry.
     caught: HashMap<PublicKey, u64>,
     recent: VecDeque<SettledInfo>,
@@ -186,8 +123,6 @@ impl Default for History {
             hour: Series::new(MINUTE, 60),
             day: Series::new(15 * MINUTE, 96),
             month: Series::new(8 * HOUR, 90),
-            earned_day: Earnings::new(HOUR, 24),
-            earned_week: Earnings::new(DAY, 7),
             caught: HashMap::new(),
             recent: VecDeque::new(),
             refused: VecDeque::new(),
@@ -265,8 +200,6 @@ impl History {
             let caught = self.caught.get(&body.node).is_some_and(|by| *by <= seq);
             if body.node != body.relay && !caught {
                 paid = paid.saturating_add(body.fuel);
-                self.earned_day.add(at_ms, body.node, body.fuel);
-                self.earned_week.add(at_ms, body.node, body.fuel);
             }
         }
         self.count(at_ms, |moment| {
@@ -340,17 +273,6 @@ impl History {
         let moments = series.filled(now_ms);
         Some(Moments { step_ms: series.step_ms, complete: self.complete, moments })
     }
-
-    /// Who earned most in a span; `None` where that is not kept.
-    pub(super) fn leaders(&mut self, span: Span, now_ms: u64) -> Option<Leaders> {
-        let earned = match span {
-            Span::Day => &mut self.earned_day,
-            Span::Week => &mut self.earned_week,
-            Span::Hour | Span::Month | Span::All => return None,
-        };
-        let (from_ms, nodes) = earned.sum(now_ms);
-        Some(ranked(from_ms, self.complete, nodes, self.next.saturating_sub(1)))
-    }
 }
 
 /// The first entry from this time on: entries come in the order of the clock,
@@ -388,31 +310,10 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut series = Series::new(1, 4);
-        let mut earned = Earnings::new(1, 4);
         for at in 0..100 {
             series.at(at).unwrap().settled += 1;
-            earned.add(at, PublicKey([at as u8; 32]), 1);
         }
-        assert_eq!((series.moments.len(), earned.steps.len()), (4, 4));
+        assert_eq!(series.moments.len(), 4);
         assert!(series.at(3).is_none(), "older than what is kept");
-    }
-
-    #[test]
-    fn earnings_leave_the_window() {
-        let mut earned = Earnings::new(HOUR, 24);
-        let node = |n| PublicKey([n; 32]);
-        earned.add(0, node(1), 10);
-        earned.add(HOUR, node(1), 20);
-        earned.add(HOUR, node(2), 25);
-        let ranked_at = |earned: &mut Earnings, now| {
-            let (from_ms, nodes) = earned.sum(now);
-            let leaders = ranked(from_ms, true, nodes, 0);
-            (from_ms, leaders.nodes.iter().map(|e| (e.node, e.fuel)).collect::<Vec<_>>())
-        };
-        let all = ranked_at(&mut earned, 23 * HOUR);
-        assert_eq!(all, (0, vec![(node(1), 30), (node(2), 25)]));
-        let later = ranked_at(&mut earned, 24 * HOUR);
-        assert_eq!(later, (HOUR, vec![(node(2), 25), (node(1), 20)]));
-        assert_eq!(ranked_at(&mut earned, 25 * HOUR).1, []);
     }
 }

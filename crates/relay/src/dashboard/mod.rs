@@ -9,6 +9,7 @@ mod live;
 use crate::error::{AppError, Code};
 use crate::openapi::{Api, op};
 use crate::operate::{Attempts, Operators};
+use crate::people;
 use crate::state::{Shared, unix_ms};
 use axum::Json;
 use axum::extract::{Query, State};
@@ -154,22 +155,10 @@ async fn leaders(
         Span::All => None,
         Span::Hour | Span::Month => return Err(bad()),
     };
-    match of {
-        Of::Nodes => {}
-        Of::People => {
-            let people = crate::people::people_leaders(&dashboard.shared, days).await?;
-            return Ok(Json(Leading::People(people)));
-        }
-        Of::Teams => {
-            let teams = crate::people::team_leaders(&dashboard.shared, days).await?;
-            return Ok(Json(Leading::Teams(teams)));
-        }
-    }
-    if span == Span::All {
-        let all = dashboard.shared.reads.run(crate::store::rows::points).await?;
-        return Ok(Json(Leading::Nodes(history::ranked(0, true, all.nodes, all.seq))));
-    }
-    dashboard.read_on().await?;
-    let found = dashboard.history().leaders(span, unix_ms());
-    found.map(|leaders| Json(Leading::Nodes(leaders))).ok_or_else(bad)
+    let shared = &dashboard.shared;
+    Ok(Json(match of {
+        Of::Nodes => Leading::Nodes(people::node_leaders(shared, days).await?),
+        Of::People => Leading::People(people::people_leaders(shared, days).await?),
+        Of::Teams => Leading::Teams(people::team_leaders(shared, days).await?),
+    }))
 }

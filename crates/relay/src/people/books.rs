@@ -7,6 +7,7 @@ use crate::state::{Shared, unix_ms};
 use crate::store::{Entry, Movement, StoreError, people, rows};
 use grid_ledger::{Fact, Ledger, Receipt, Vote};
 use grid_protocol::api::{PeopleLeaders, PersonEarned, Suspect, TeamEarned, TeamLeaders};
+use grid_protocol::live::Leaders;
 use grid_protocol::{JobId, Name, PublicKey};
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -130,7 +131,21 @@ fn from_ms(days: Option<u64>, now_ms: u64) -> u64 {
     days.map_or(0, first)
 }
 
-/// Who earned most in so many days; `None`: ever.
+/// The nodes that earned most in so many days; `None`: ever.
+pub(crate) async fn node_leaders(
+    shared: &Arc<Shared>,
+    days: Option<u64>,
+) -> Result<Leaders, AppError> {
+    let now_ms = unix_ms();
+    let ask = ask(shared, |ledger, complete| {
+        let (nodes, count) = ledger.node_leaders(days, now_ms);
+        let from_ms = from_ms(days, now_ms);
+        Leaders { from_ms, complete, nodes, count, seq: ledger.seq() }
+    });
+    ask.await
+}
+
+/// The same of people.
 pub(crate) async fn people_leaders(
     shared: &Arc<Shared>,
     days: Option<u64>,

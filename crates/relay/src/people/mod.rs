@@ -12,7 +12,7 @@ mod signed;
 mod teams;
 mod terms;
 
-pub(crate) use books::{people_leaders, suspects_now, team_leaders};
+pub(crate) use books::{node_leaders, people_leaders, suspects_now, team_leaders};
 pub use operator::{campaigns, close_campaign, open_campaign, rewards, suspects};
 pub use rules::REWARDS_FILE;
 pub(crate) use rules::read_rewards;

@@ -8,7 +8,8 @@ use crate::words;
 use leptos::prelude::*;
 use serde_json::Value;
 
-const SPANS: [(&str, &str); 3] = [("day", "Last day"), ("week", "Last week"), ("all", "All time")];
+/// Days of UTC.
+const SPANS: [(&str, &str); 3] = [("day", "Today"), ("week", "Seven days"), ("all", "All time")];
 const OF: [(&str, &str); 3] = [("nodes", "Nodes"), ("people", "People"), ("teams", "Teams")];
 const NODES: [&str; 5] = ["#Place", "Node", "#Receipts", "#Points", ""];
 const PEOPLE: [&str; 3] = ["#Place", "Who", "#Points"];
@@ -20,10 +21,7 @@ pub(in crate::web) fn leaderboard() -> AnyView {
     let shown = Shown::new();
     Effect::new(move |_| {
         shown.clear();
-        let path = match of.get() {
-            "nodes" => format!("v1/leaders?span={}", span.get()),
-            of => format!("v1/leaders?span={}&of={of}", span.get()),
-        };
+        let path = format!("v1/leaders?span={}&of={}", span.get(), of.get());
         shown.load(path, String::new());
     });
     let list = move || match of.get() {
