@@ -1,7 +1,7 @@
 // Measures whether a page feels the node: `node bench-manners.mjs [--json] [--rounds N]`. Somebody
-// types and scrolls; the node is on (a quarter of a core while the device is in use, one task that
-// runs) and off, by turns. Then what a share brings: the fuel of a second at a part of a core, of
-// that part of what the whole core brings in the same round.
+// types and scrolls in a light page and in a heavy one; the node is on (a quarter of a core while the
+// device is in use, one task that runs) and off, by turns. Then what a share brings: the fuel of a
+// second at a part of a core, of that part of what the whole core brings in the same round.
 import { Browser } from './lib/browser.mjs';
 import { options } from './lib/args.mjs';
 import { desk, percentile, use } from './lib/hands.mjs';
@@ -13,19 +13,22 @@ const ROUND_MS = 6_000;
 const WAIT = 60_000;
 const SHARES = [5, 25, 50];
 const WORK_MS = 4_000;
+const PAGES = { light: false, heavy: true };
 const given = options();
 const rounds = Number(given.rounds);
+const figures = values => ({
+  events: values.length,
+  p50_ms: percentile(values, 50),
+  p95_ms: percentile(values, 95),
+});
 const relay = await Relay.start(given.relayBin, { believing: true });
 const browser = await Browser.start(given.ext);
-const latencies = { on: [], off: [] };
-const ratios = [];
+const pages = {};
 const shares = Object.fromEntries(SHARES.map(share => [share, []]));
 try {
   await browser.switchOn(relay.url, { onBattery: true });
   await browser.change({ in_use: { cpu: 25, gpu: 0 }, idle: { cpu: 25, gpu: 0 } });
   await relay.owner().submit(endless(), [{}], { fuel: 1e14 });
-  const page = await desk(browser.context);
-  await use(page, 2_000); // Everything is compiled.
   const set = async on => {
     await browser.change({ on });
     await until(`it is ${on ? 'working' : 'off'}`, async () => {
@@ -34,17 +37,29 @@ try {
     }, WAIT);
     await browser.closePopup(); // It asks twice a second while it is open.
   };
-  for (let round = 0; round < rounds; round += 1) {
-    const found = {};
-    // The order changes, so that what came before is no advantage.
-    for (const how of round % 2 ? ['on', 'off'] : ['off', 'on']) {
-      await set(how === 'on');
-      found[how] = await use(page, ROUND_MS);
-      latencies[how].push(...found[how]);
+  for (const [name, heavy] of Object.entries(PAGES)) {
+    const page = await desk(browser.context, heavy);
+    await use(page, 2_000); // Everything is compiled.
+    const latencies = { on: [], off: [] };
+    const ratios = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const found = {};
+      // The order changes, so that what came before is no advantage.
+      for (const how of round % 2 ? ['on', 'off'] : ['off', 'on']) {
+        await set(how === 'on');
+        found[how] = await use(page, ROUND_MS);
+        latencies[how].push(...found[how]);
+      }
+      ratios.push(percentile(found.on, 95) / percentile(found.off, 95));
     }
-    ratios.push(percentile(found.on, 95) / percentile(found.off, 95));
+    await page.close();
+    pages[name] = {
+      on: figures(latencies.on),
+      off: figures(latencies.off),
+      p95_ratio: percentile(latencies.on, 95) / percentile(latencies.off, 95),
+      p95_ratio_median_of_rounds: percentile(ratios, 50),
+    };
   }
-  await page.close();
   await set(true);
   /** Fuel a second at a share of a core. */
   const rate = async cpu => {
@@ -64,25 +79,19 @@ try {
   await browser.stop();
   await relay.stop();
 }
-const figures = how => ({
-  events: latencies[how].length,
-  p50_ms: percentile(latencies[how], 50),
-  p95_ms: percentile(latencies[how], 95),
-});
 const result = {
   share: 25,
   rounds,
-  on: figures('on'),
-  off: figures('off'),
-  p95_ratio: percentile(latencies.on, 95) / percentile(latencies.off, 95),
-  p95_ratio_median_of_rounds: percentile(ratios, 50),
+  pages,
   /** By share in percent: fuel a second, of that share of a whole core's. */
   kept: Object.fromEntries(SHARES.map(share => [share, percentile(shares[share], 50)])),
 };
 if (given.json) console.log(JSON.stringify(result));
 else {
-  const line = how => `${how.padEnd(3)} p50 ${result[how].p50_ms.toFixed(1)} ms, p95 ${result[how].p95_ms.toFixed(1)} ms (${result[how].events} events)`;
-  console.log(`${line('off')}\n${line('on')}\np95 with the node on: ${(100 * result.p95_ratio).toFixed(1)}% of that with it off`);
+  for (const [name, page] of Object.entries(pages)) {
+    const line = how => `${name}, ${how.padEnd(3)} p50 ${page[how].p50_ms.toFixed(1)} ms, p95 ${page[how].p95_ms.toFixed(1)} ms (${page[how].events} events)`;
+    console.log(`${line('off')}\n${line('on')}\np95 with the node on: ${(100 * page.p95_ratio).toFixed(1)}% of that with it off`);
+  }
   for (const share of SHARES) console.log(`work at ${share}% of a core: ${(100 * result.kept[share]).toFixed(0)}% of that share of a whole core's`);
 }
 process.exit(0);

@@ -30,13 +30,19 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>A page in use</title>
   };
   addEventListener('keydown', seen, { capture: true, passive: true });
   addEventListener('wheel', seen, { capture: true, passive: true });
+  // A heavy page lays out and paints all of itself anew for each letter.
+  self.heavy = () => addEventListener('keydown', () => {
+    const { style } = document.querySelector('main');
+    style.letterSpacing = style.letterSpacing ? '' : '0.01em';
+  });
 </script>`;
 
-/** A page to work in. */
-export async function desk(context) {
+/** A page to work in: light as most are, or one whose own drawing keeps the device busy. */
+export async function desk(context, heavy = false) {
   const page = await context.newPage();
   await page.setViewportSize({ width: 1000, height: 700 });
   await page.setContent(PAGE);
+  if (heavy) await page.evaluate(() => self.heavy());
   await page.locator('#text').focus();
   await page.mouse.move(500, 500);
   return page;
