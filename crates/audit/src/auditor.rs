@@ -79,7 +79,6 @@ pub struct Auditor {
     ledger: Ledger,
     points: Points,
     caught: HashMap<PublicKey, u64>,
-    accounts: HashMap<PublicKey, PublicKey>,
     counts: Counts,
     findings: Vec<Finding>,
 }
@@ -98,7 +97,6 @@ impl Auditor {
             ledger: Ledger::new(relay),
             points: Points::new(),
             caught: HashMap::new(),
-            accounts: HashMap::new(),
             counts: Counts::default(),
             findings: Vec::new(),
         }
@@ -156,15 +154,12 @@ impl Auditor {
                 self.trust.set_rules(Rules::decode(&rules).map_err(|_| Fault::Rules)?);
             }
             Entry::Roster { removed, added, .. } => self.roster(&removed, &added)?,
-            Entry::AccountLink { node, delegation, .. } => {
-                self.accounts.insert(node, delegation.account);
-            }
             Entry::Budget { movement, amount, owner, .. } => {
                 self.money.moved(movement, amount, owner)?;
             }
             // Nothing follows from a key but who may submit; what follows from
-            // people's facts, the ledger knows.
-            Entry::Key { .. } | Entry::People { .. } => {}
+            // links and people's facts, the ledger knows.
+            Entry::Key { .. } | Entry::AccountLink { .. } | Entry::People { .. } => {}
             // These are leaves of their own.
             Entry::Receipt { .. } | Entry::Settled { .. } => return Err(Fault::Malformed),
         }
@@ -305,7 +300,7 @@ impl Auditor {
                     fuel: earned.fuel,
                     tasks: earned.tasks,
                     caught: self.caught.get(node).copied(),
-                    account: self.accounts.get(node).copied(),
+                    account: self.ledger.account(node),
                 };
                 (*node, points)
             })

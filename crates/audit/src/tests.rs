@@ -336,7 +336,7 @@ fn rewards_are_a_function_of_the_log() {
     let mut world = World::new(5, Rules::default());
     let rules = RewardRules { reliability_passes: 5, ..RewardRules::default() };
     say(&mut world, PeopleFact::Rewards { rules: rules.encode() });
-    let inviter = PublicKey([77; 32]);
+    let inviter = world.nodes[1].public();
     let (code, kind, node) = (Digest([5; 32]), InvitationKind::Friend, world.nodes[0].public());
     let made = PeopleFact::InvitationMade { code, account: inviter, kind, uses: 1 };
     say(&mut world, made);

@@ -77,8 +77,8 @@ pub struct Ledger {
     pub(crate) nodes: HashMap<PublicKey, Node>,
     pub(crate) people: HashMap<PublicKey, Person>,
     pub(crate) codes: HashMap<Digest, Code>,
-    /// Accounts that came by their own code: with what.
-    pub(crate) own_codes: Vec<(PublicKey, PublicKey)>,
+    /// Accounts that came by their own code: by which node first, and how often.
+    pub(crate) own_codes: HashMap<PublicKey, (PublicKey, u32)>,
     pub(crate) teams: HashMap<TeamId, Team>,
     pub(crate) campaigns: BTreeMap<CampaignId, Campaign>,
     /// Those whose end has not come.
@@ -102,7 +102,7 @@ impl Ledger {
             nodes: HashMap::new(),
             people: HashMap::new(),
             codes: HashMap::new(),
-            own_codes: Vec::new(),
+            own_codes: HashMap::new(),
             teams: HashMap::new(),
             campaigns: BTreeMap::new(),
             running: Vec::new(),
@@ -317,7 +317,11 @@ impl Ledger {
         let inviter = self.person_of(invited.inviter);
         let days = u64::from(self.rules.invitation_days) * DAY_MS;
         let over = self.now_ms >= invited.at_ms.saturating_add(days);
-        if over || !self.is_placed(&node) || self.self_made(&person, &inviter, &invited).is_some() {
+        let proven_before = self.nodes.get(&node).is_some_and(|node| node.proven_before);
+        if over || proven_before || !self.are_placed(&node, &inviter) {
+            return;
+        }
+        if self.self_made(&person, &inviter, &invited).is_some() {
             return;
         }
         let today = self.now_ms / DAY_MS;

@@ -8,7 +8,7 @@ use grid_protocol::entry::{InvitationKind, TeamChange};
 use grid_protocol::{Digest, PublicKey, TeamId};
 use std::collections::{BTreeSet, HashMap};
 
-/// Own codes that are remembered.
+/// Accounts that are remembered for having used their own codes.
 const MOST_OWN_CODES: usize = 1_000;
 /// Invitations that a search for a ring follows.
 const LONGEST_RING: usize = 10_000;
@@ -31,6 +31,9 @@ pub(crate) struct Node {
     linked: bool,
     /// Did it come by a code?
     pub(crate) came: bool,
+    /// It had verified work before it was linked, and by an invitation that it
+    /// didn't bring: nobody is paid for having brought it.
+    pub(crate) proven_before: bool,
     /// Whose site it is on.
     pub(crate) site: Option<PublicKey>,
     /// Where it joined from last, by the roster; zeros: not known to the relay.
@@ -46,6 +49,8 @@ pub(crate) struct Person {
     pub(crate) nodes: BTreeSet<PublicKey>,
     /// Where those (or itself) joined from last, and how many.
     networks: HashMap<[u8; 8], u32>,
+    /// How many of them joined from somewhere, known to the relay or not.
+    placed: u32,
     pub(crate) invited_by: Option<Invited>,
     /// How many came by its codes for friends.
     pub(crate) invited: u64,
@@ -65,12 +70,14 @@ impl Person {
     }
 
     fn joins_from(&mut self, network: Option<[u8; 8]>) {
+        self.placed += u32::from(network.is_some());
         if let Some(network) = network.filter(|network| *network != [0; 8]) {
             *self.networks.entry(network).or_default() += 1;
         }
     }
 
     fn leaves(&mut self, network: Option<[u8; 8]>) {
+        self.placed -= u32::from(network.is_some());
         if let Some(network) = network
             && let Some(count) = self.networks.get_mut(&network)
         {
@@ -146,10 +153,12 @@ impl Ledger {
         person.joins_from(Some(network));
     }
 
-    /// Whether the log says where a node joined from: until then nobody can
-    /// tell whether its inviter sits beside it.
-    pub(crate) fn is_placed(&self, node: &PublicKey) -> bool {
-        self.nodes.get(node).is_some_and(|node| node.network.is_some())
+    /// Whether the log says where a node joined from, and where a node of its
+    /// inviter's did: until then nobody can tell whether one sits beside the
+    /// other.
+    pub(crate) fn are_placed(&self, node: &PublicKey, inviter: &PublicKey) -> bool {
+        let placed = self.nodes.get(node).is_some_and(|node| node.network.is_some());
+        placed && self.people.get(inviter).is_some_and(|inviter| inviter.placed > 0)
     }
 
     /// A node is an account's from now on (nobody's for `None`). Gives back
@@ -175,15 +184,19 @@ impl Ledger {
         if known || node == account || self.is_closed(&account) {
             return;
         }
-        if !self.belongs(node, Some(account)) {
-            self.merge(node, account);
-        }
+        let linked_before = self.belongs(node, Some(account));
+        let brought = !linked_before && self.merge(node, account);
+        let node = self.nodes.entry(node).or_default();
+        node.proven_before |= node.work > 0 && !brought;
+        // Whom the node invited, the account has now.
+        self.find_ring(account);
     }
 
     /// A node that was its own person is an account's: what it has, and how it
     /// came, is the account's too. This happens once to a node, so that points
-    /// can't wander from account to account.
-    fn merge(&mut self, node: PublicKey, account: PublicKey) {
+    /// can't wander from account to account. Gives back whether the account is
+    /// invited as the node was.
+    fn merge(&mut self, node: PublicKey, account: PublicKey) -> bool {
         let own = self.people.entry(node).or_default();
         let (points, week) = (std::mem::take(&mut own.points), std::mem::take(&mut own.week));
         let invited_by = own.invited_by.take();
@@ -192,18 +205,26 @@ impl Ledger {
         let fresh = person.points.work == 0 && person.invited_by.is_none();
         person.points.add(&points);
         person.week.merge(&week);
-        if let Some(invited) = invited_by {
-            if self.person_of(invited.inviter) == account {
-                self.own_code(account, node);
-            } else if fresh {
-                self.invited_by(account, invited);
+        let paid = self.payees.values_mut();
+        for sums in paid.chain(self.campaigns.values_mut().map(|campaign| &mut campaign.people)) {
+            if let Some(sum) = sums.remove(&node) {
+                let all = sums.entry(account).or_default();
+                *all = all.saturating_add(sum);
             }
         }
+        let Some(invited) = invited_by else { return false };
+        let own = self.person_of(invited.inviter) == account;
+        if own {
+            self.own_code(account, node);
+        } else if fresh {
+            self.person(account).invited_by = Some(invited);
+        }
+        fresh && !own
     }
 
     fn own_code(&mut self, account: PublicKey, node: PublicKey) {
-        if self.own_codes.len() < MOST_OWN_CODES {
-            self.own_codes.push((account, node));
+        if self.own_codes.len() < MOST_OWN_CODES || self.own_codes.contains_key(&account) {
+            self.own_codes.entry(account).or_insert((node, 0)).1 += 1;
         }
     }
 
@@ -231,25 +252,30 @@ impl Ledger {
                     let (inviter, at_ms) = (account, self.now_ms);
                     let invited = Invited { inviter, at_ms, paid: 0, same_browser, ring: false };
                     self.person(self.person_of(account)).invited += 1;
-                    self.invited_by(person, invited);
+                    self.person(person).invited_by = Some(invited);
+                    self.find_ring(person);
                 }
             }
         }
     }
 
-    /// A person came by another's invitation; finds the ring that this closes.
-    fn invited_by(&mut self, person: PublicKey, invited: Invited) {
-        let inviter = invited.inviter;
-        self.person(person).invited_by = Some(invited);
-        let mut ring = vec![person];
-        let mut at = self.person_of(inviter);
-        while at != person && ring.len() < LONGEST_RING {
-            ring.push(at);
+    /// Finds the ring that a person's invitation, or a node that became its,
+    /// closes.
+    fn find_ring(&mut self, person: PublicKey) {
+        let mut ring = Vec::new();
+        let mut at = person;
+        while ring.len() < LONGEST_RING {
             match self.people.get(&at).and_then(|person| person.invited_by.as_ref()) {
                 // Another ring, which this one only hangs on.
                 Some(invited) if invited.ring => return,
-                Some(invited) => at = self.person_of(invited.inviter),
+                Some(invited) => {
+                    ring.push(at);
+                    at = self.person_of(invited.inviter);
+                }
                 None => return,
+            }
+            if at == person {
+                break;
             }
         }
         if at == person {

@@ -391,6 +391,12 @@ fn a_campaign_pays_in_its_time() {
     let other = world.log.campaign(CampaignId([2; 16])).unwrap();
     assert_eq!((other.work, other.closed_ms), (0, None));
     assert_eq!(world.log.campaign(CampaignId([3; 16])).unwrap().closed_ms, Some(start_ms));
+    // Nodes that turn out to be one person's are one line.
+    world.link(1, 50);
+    world.link(2, 50);
+    let campaign = world.log.campaign(CampaignId([1; 16])).unwrap();
+    assert_eq!((campaign.work, campaign.count), (1_010, 1));
+    assert_eq!((campaign.leaders[0].key, campaign.leaders[0].earned), (key(50), 1_010));
 }
 
 #[test]
@@ -422,6 +428,22 @@ fn an_owner_that_pays_one_alone_is_shown() {
     assert_eq!(world.suspicions(), []);
     world.work(&[5], 100_000);
     assert_eq!(world.suspicions(), [(Suspicion::OnePayee, 5)]);
+}
+
+#[test]
+fn what_a_node_was_paid_its_account_was() {
+    let mut world = World::new(RULES);
+    for node in 100..112 {
+        world.work(&[node], 1);
+    }
+    for node in 1..=20 {
+        world.work(&[node], 1_000);
+    }
+    assert_eq!(world.suspicions(), []);
+    for node in 1..=20 {
+        world.link(node, 50);
+    }
+    assert_eq!(world.suspicions(), [(Suspicion::OnePayee, 50)]);
 }
 
 #[test]

@@ -43,6 +43,11 @@ impl Ledger {
         self.nodes.get(node).map_or((0, 0), |node| (node.work, node.tasks))
     }
 
+    /// The account that a node belongs to.
+    pub fn account(&self, node: &PublicKey) -> Option<PublicKey> {
+        self.nodes.get(node)?.account
+    }
+
     /// What a person has.
     pub fn points(&self, person: &PublicKey) -> Points {
         self.people.get(person).map(|person| person.points).unwrap_or_default()
@@ -187,12 +192,12 @@ impl Ledger {
 
     /// Whom the operator should look at.
     pub fn suspects(&self) -> Vec<Suspect> {
-        let own = self.own_codes.iter().map(|(account, node)| Suspect {
+        let own = self.own_codes.iter().map(|(account, (node, count))| Suspect {
             why: Suspicion::SameAccount,
             person: *account,
             other: Some(*node),
             paid: 0,
-            words: "a node of this account came by the account's own code".into(),
+            words: format!("nodes of this account that came by the account's own code: {count}"),
         });
         let mut suspects: Vec<Suspect> = own.chain(self.self_invited()).collect();
         suspects.extend(self.one_payees());

@@ -6,6 +6,7 @@ use super::*;
 fn inviters_share_up_to_their_caps_and_no_deeper() {
     let mut world = World::new(RULES);
     world.link(1, 50);
+    world.roster(1, 1);
     world.invite(1, 50, InvitationKind::Friend, 10);
     world.come(2, 1, false);
     world.invite(2, 2, InvitationKind::Friend, 10);
@@ -31,6 +32,10 @@ fn inviters_share_up_to_their_caps_and_no_deeper() {
 #[test]
 fn the_first_code_counts_and_only_for_newcomers() {
     let mut world = World::new(RULES);
+    for (node, account) in [(3, 50), (4, 51)] {
+        world.link(node, account);
+        world.roster(node, node);
+    }
     world.invite(1, 50, InvitationKind::Friend, 1);
     world.invite(2, 51, InvitationKind::Friend, 10);
     world.come(1, 1, false);
@@ -69,8 +74,10 @@ fn nobody_is_paid_for_inviting_themselves() {
     use Suspicion::{SameAccount, SameBrowser, SameNetwork};
     let mut found = world.suspicions();
     found.sort_by_key(|(why, _)| format!("{why:?}"));
-    let expect = [SameAccount, SameAccount, SameBrowser, SameNetwork].map(|why| (why, 50));
+    let expect = [SameAccount, SameBrowser, SameNetwork].map(|why| (why, 50));
     assert_eq!(found, expect);
+    let own = world.log.suspects().into_iter().find(|one| one.why == SameAccount).unwrap();
+    assert!(own.words.ends_with("the account's own code: 2"), "{}", own.words);
     // Who moved away is a friend again.
     world.roster(4, 78);
     world.work(&[4], 1_000);
@@ -82,6 +89,57 @@ fn nobody_is_paid_for_inviting_themselves() {
     world.roster(5, 0);
     world.work(&[5], 1_000);
     assert_eq!(world.points(50).invited, 100, "where the relay can't tell, it is believed");
+}
+
+#[test]
+fn who_lends_nothing_is_paid_for_nobody() {
+    let mut world = World::new(RULES);
+    world.invite(1, 50, InvitationKind::Friend, 10);
+    world.come(2, 1, false);
+    world.work(&[2], 1_000);
+    assert_eq!(world.points(50).invited, 0, "it may sit beside the one it invited");
+    world.link(1, 50);
+    world.work(&[2], 1_000);
+    assert_eq!(world.points(50).invited, 0);
+    world.roster(1, 1);
+    world.work(&[2], 1_000);
+    assert_eq!(world.points(50).invited, 50);
+    // Nor is who took its nodes elsewhere.
+    world.link(1, 51);
+    world.work(&[2], 1_000);
+    assert_eq!(world.points(50).invited, 50);
+}
+
+#[test]
+fn proven_nodes_are_nobodys_to_bring() {
+    let mut world = World::new(RULES);
+    for node in [1, 2, 3] {
+        world.link(node, 50);
+        world.roster(node, node);
+    }
+    world.work(&[2], 1_000);
+    world.work(&[9], 1_000);
+    // An account that the first one's code brings, and that takes over its nodes.
+    world.invite(1, 50, InvitationKind::Friend, 10);
+    world.come(4, 1, false);
+    world.link(4, 51);
+    world.link(2, 51);
+    world.link(9, 51);
+    world.roster(9, 9);
+    world.work(&[2, 9], 1_000);
+    assert_eq!(world.points(50).invited, 0, "they worked before they were invited");
+    world.link(3, 51);
+    world.work(&[3], 1_000);
+    world.work(&[4], 1_000);
+    assert_eq!(world.points(50).invited, 100, "who came new did not");
+    // What a node brought itself, its account keeps.
+    world.come(5, 1, false);
+    world.work(&[5], 100);
+    world.link(5, 52);
+    world.at_ms += DAY;
+    let before = world.points(50).invited;
+    world.work(&[5], 100);
+    assert_eq!(world.points(50).invited, before + 5);
 }
 
 #[test]
@@ -111,4 +169,15 @@ fn rings_are_found_however_long() {
     assert_eq!(world.suspicions(), []);
     world.link(6, 50);
     assert_eq!(world.suspicions(), [(Ring, 5), (Ring, 50)]);
+    // As may a key that invited before it was somebody's.
+    let mut world = World::new(RULES);
+    world.invite(1, 50, InvitationKind::Friend, 10);
+    world.come(5, 1, false);
+    world.link(5, 51);
+    world.invite(2, 6, InvitationKind::Friend, 10);
+    world.come(7, 2, false);
+    world.link(7, 50);
+    assert_eq!(world.suspicions(), []);
+    world.link(6, 51);
+    assert_eq!(world.suspicions(), [(Ring, 50), (Ring, 51)]);
 }

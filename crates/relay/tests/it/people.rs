@@ -160,6 +160,9 @@ async fn a_friend_is_invited_and_both_earn() {
     assert_eq!((info.account, info.kind), (ada.public(), InvitationKind::Friend));
     assert_eq!((info.open, info.share_ppm, info.name), (true, 0, None));
 
+    // Who is paid for others lends a browser, too.
+    let delegation = Delegation::sign(&ada.key, &SigningKey::from_seed([2; 32]).public());
+    let _own = Node::join_as(&relay.relay, 2, &[], Some(delegation)).await;
     let invitation = Some(made.code.to_string().to_uppercase());
     let brings = Brings { invitation, ..Brings::default() };
     let mut node = Node::join_with(&relay.relay, 1, brings).await;
