@@ -72,6 +72,7 @@ async fn kill_over_and_over(trust: &str) -> Result<()> {
         executor: Executor::instant(echo),
         seed,
         keep_acks: true,
+        from: None,
     };
     let swarm = Swarm::start(config, Duration::from_secs(20)).await?;
 

@@ -70,6 +70,7 @@ async fn outputs_are_what_the_module_computes() -> Result<()> {
         executor: Executor::wasm()?,
         seed: 1,
         keep_acks: true,
+        from: None,
     };
     let swarm = Swarm::start(config, Duration::from_secs(20)).await?;
 
@@ -125,6 +126,7 @@ async fn a_node_pauses_and_survives_its_network() -> Result<()> {
         executor: Executor::wasm()?,
         http: reqwest::Client::builder().no_proxy().build()?,
         keep_acks: true,
+        from: None,
     });
     let state = async || -> Result<(State, Why, u64)> {
         let status = node.status().await.expect("the node runs");

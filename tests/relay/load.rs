@@ -34,6 +34,7 @@ async fn every_task_settles_under_full_load() -> Result<()> {
         executor: Executor::instant(echo),
         seed: 1,
         keep_acks: false,
+        from: None,
     };
     let swarm = Swarm::start(config, Duration::from_secs(20)).await?;
     for job in &jobs {

@@ -7,6 +7,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use grid_node::{Action, Config, Event, Node, SavedLease, Settings, Status};
 use grid_protocol::{Ack, PublicKey, SigningKey, ToNode, decode};
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,8 @@ pub struct NodeSetup {
     pub http: reqwest::Client,
     /// Keep every acknowledgement for [`NodeHandle::acks`]. Costs memory.
     pub keep_acks: bool,
+    /// The loopback address that its socket comes from, if not 127.0.0.1.
+    pub from: Option<Ipv4Addr>,
 }
 
 /// A running native node. Dropping it stops the node as a crash would.
@@ -142,6 +145,7 @@ struct Driver {
     connecting: Option<String>,
     unflushed: bool,
     keep_acks: bool,
+    from: Option<Ipv4Addr>,
     joined: bool,
     tasks: u64,
     shared: Arc<Shared>,
@@ -167,6 +171,7 @@ impl Driver {
             connecting: None,
             unflushed: false,
             keep_acks: setup.keep_acks,
+            from: setup.from,
             joined: false,
             tasks: 0,
             shared,
@@ -221,7 +226,7 @@ impl Driver {
                 self.closed();
             }
             if let Some(url) = self.connecting.take() {
-                let opened = tokio::time::timeout(HTTP, open_node(&url)).await;
+                let opened = tokio::time::timeout(HTTP, open_node(&url, self.from)).await;
                 self.socket = opened.ok().and_then(Result::ok);
                 let opened = self.socket.is_some();
                 self.queue.push_back(if opened { Event::Opened } else { Event::Closed });

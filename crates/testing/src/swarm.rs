@@ -5,6 +5,7 @@ use crate::executor::Executor;
 use grid_node::{Config, Settings};
 use grid_protocol::{Ack, Digest, PublicKey, Signature, SignatureError, SigningKey};
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use thiserror::Error;
@@ -52,6 +53,8 @@ pub struct SwarmConfig {
     /// signature. Otherwise one in 16 is checked: nodes do that on
     /// machines of their own, and a swarm that shares the relay's would slow it.
     pub keep_acks: bool,
+    /// The loopback address that their sockets come from, if not 127.0.0.1.
+    pub from: Option<Ipv4Addr>,
 }
 
 /// Many simulated nodes. Dropping it stops them as a crash would.
@@ -152,6 +155,7 @@ fn setup(config: &SwarmConfig, index: usize, http: reqwest::Client) -> NodeSetup
         executor: config.executor.clone(),
         http,
         keep_acks: config.keep_acks,
+        from: config.from,
     }
 }
 

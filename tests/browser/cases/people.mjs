@@ -40,7 +40,7 @@ export const ANSWERS = {
     leaders: [{ key: KEY, name: null, earned: 3e11 }],
   },
   [`/v1/invitations/${CODE}`]: {
-    code: CODE, kind: 'friend', account: KEY, name: 'ada', origins: [], open: true, share_ppm: 100000,
+    code: CODE, kind: 'friend', account: KEY, name: 'ada', origins: [], open: true, share_ppm: 0, inviter_ppm: 50000,
   },
   '/v1/leaders?span=all&of=people': {
     from_ms: 0, complete: true, count: 2, people: [{ key: KEY, name: NAME, earned: 5e9 }, { key: NODE, name: null, earned: 1e9 }],
@@ -87,16 +87,18 @@ async function society(t) {
   const team = await ada.ask('POST', '/v1/teams', { name: 'Tea drinkers' });
   await bob.ask('POST', '/v1/teams/Tea%20drinkers/join');
   const code = await ada.invite();
-  const end = await bob.lend(t, code);
+  // Who is paid for others lends, too, from elsewhere.
+  await (await ada.lend(t, { from: '127.0.1.1' }))();
+  const end = await bob.lend(t, { code, from: '127.0.2.1' });
   await until('the campaign is under way', async () => {
     await work(owner);
     return (await bob.info()).points.campaign > 0;
   }, 60_000);
   await end();
   await cleo.lend(t);
-  await dan.lend(t, await cleo.invite());
-  await eve.lend(t, await finn.invite());
-  await finn.lend(t, await eve.invite());
+  await dan.lend(t, { code: await cleo.invite() });
+  await eve.lend(t, { code: await finn.invite() });
+  await finn.lend(t, { code: await eve.invite() });
   await until('everyone has worked', async () => {
     await work(owner);
     return (await Promise.all([cleo, dan, eve, finn].map(person => person.info()))).every(({ points }) => points.work);
@@ -156,6 +158,7 @@ export default {
     assert.deepEqual([count, (await rows('Who did most')).length], [5, 5]);
     await goto(page, relay, `#/invite/${code}`);
     await says(page, 'main', 'Ada L. invites you', 30_000);
+    assert.match(await text(page, 'main'), /gets 5% of them on top/);
 
     // Whom the operator should look at.
     await enter(page, relay, operatorKey(relay));
@@ -202,7 +205,7 @@ export default {
     const page = await pageIn(t, 'chromium');
     await goto(page, relay, '#/invite/0123-4567-89AB');
     await says(page, 'main', 'ada invites you', 30_000);
-    assert.match(await text(page, 'main'), /gets 10% of them on top/);
+    assert.match(await text(page, 'main'), /gets 5% of them on top/);
     assert.equal(await page.$eval('a.button', link => link.getAttribute('href')), `node/#invite=${CODE}`);
     answers[`/v1/invitations/${CODE}`].open = false;
     await goto(page, relay, '#/');

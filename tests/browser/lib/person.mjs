@@ -52,19 +52,30 @@ export class Person {
     return (await this.ask('POST', '/v1/invitations', { kind: 'friend' })).code;
   }
 
-  /** Runs a simulated node of this account, who came by a code or by none; ends it with what is given back. */
-  async lend(t, code) {
+  /**
+   * Runs a simulated node of this account, who came by a code or by none, from a loopback address of
+   * some network, and waits until the log says where it is; ends it with what is given back.
+   */
+  async lend(t, { code, from } = {}) {
     const swarm = spawn(join(dirname(t.options.relayBin), 'grid-swarm'), [
       '--relay', this.relay.url, '--nodes', '1', '--seed', String(parseInt(this.seed.slice(0, 2), 16)),
       '--seconds', '600', '--account', this.seed, ...(code ? ['--invitation', code] : []),
+      ...(from ? ['--from', from] : []),
     ], { stdio: 'ignore' });
     const end = () => new Promise(done => { swarm.once('exit', done); swarm.kill(); });
     let ended;
     t.after(() => ended ?? end());
     await until('its node is its own', async () => (await this.info()).nodes.length === 1, 30_000);
+    await until('it is on the roster', async () => await this.#rostered() > 0, 30_000);
     return async () => {
       await (ended = end());
-      await until('it is gone', async () => (await this.relay.network()).nodes_online === 0, 30_000);
+      await until('it is gone', async () => await this.#rostered() === 0, 30_000);
     };
+  }
+
+  /** How many nodes are on line, once the log knows of all of them and of no others. */
+  async #rostered() {
+    const [online, roster] = [await this.relay.metric('nodes_online'), await this.relay.metric('roster')];
+    return online === roster ? online : undefined;
   }
 }

@@ -89,13 +89,13 @@ export class Relay {
     return (await fetch(`${this.url}/v1/network`)).json();
   }
 
-  /** Sum of a counter or gauge, where its labels hold `label`. */
   /** The relay's metrics whose line has this in it, for a message. */
   async lines(part) {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return text.split('\n').filter(line => line.includes(part) && !line.startsWith('#')).join('\n');
   }
 
+  /** Sum of a counter or gauge, where its labels hold `label`. */
   async metric(name, label = '') {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return text.split('\n')

@@ -52,6 +52,7 @@ impl Network {
             executor,
             seed: 7,
             keep_acks: false,
+            from: None,
         };
         Swarm::start(config, Duration::from_secs(20)).await.unwrap()
     }

@@ -269,6 +269,9 @@ pub struct InvitationInfo {
     /// Share of a visitor's own points that the site gets, in millionths; 0
     /// for a friend's code, which takes nothing from who comes by it.
     pub share_ppm: u32,
+    /// What the inviter is issued on top for a friend's verified work, in
+    /// millionths of it; 0 for a site's code.
+    pub inviter_ppm: u32,
 }
 
 /// A movement in the ledger: a line of `GET /v1/ledger/{account}`.

@@ -97,13 +97,15 @@ pub(super) async fn info(
     let people::CodeRow { account, made } = found.ok_or_else(AppError::not_found)?;
     let MadeInvitation { kind, name, origins, uses, used, .. } = made;
     let called = names(&shared, vec![account.0.to_vec()]).await?.pop().flatten();
-    let site_ppm = ask(&shared, |ledger, _| ledger.rules().site_ppm).await?;
-    let (name, share_ppm) = match kind {
-        InvitationKind::Friend => (called, 0),
-        InvitationKind::Site => (name, site_ppm),
+    let rules = ask(&shared, |ledger, _| ledger.rules()).await?;
+    let (name, share_ppm, inviter_ppm) = match kind {
+        InvitationKind::Friend => (called, 0, rules.invitation_ppm),
+        InvitationKind::Site => (name, rules.site_ppm, 0),
     };
     let open = used < uses;
-    Ok(Json(InvitationInfo { code, kind, account, name, origins, open, share_ppm }))
+    let info =
+        InvitationInfo { code, kind, account, name, origins, open, share_ppm, inviter_ppm };
+    Ok(Json(info))
 }
 
 #[cfg(test)]

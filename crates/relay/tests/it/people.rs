@@ -158,7 +158,8 @@ async fn a_friend_is_invited_and_both_earn() {
     assert_eq!((made.uses, made.used, made.origins.len()), (100, 0, 0));
     let info: InvitationInfo = read(&relay, &format!("/v1/invitations/{}", made.code)).await;
     assert_eq!((info.account, info.kind), (ada.public(), InvitationKind::Friend));
-    assert_eq!((info.open, info.share_ppm, info.name), (true, 0, None));
+    assert_eq!((info.open, info.share_ppm, info.inviter_ppm), (true, 0, 50_000));
+    assert_eq!(info.name, None);
 
     // Who is paid for others lends a browser, too.
     let delegation = Delegation::sign(&ada.key, &SigningKey::from_seed([2; 32]).public());

@@ -121,6 +121,7 @@ impl Fresh {
             executor: Executor::instant(echo),
             seed: 1,
             keep_acks: false,
+            from: None,
         };
         Ok(Swarm::start(config, Duration::from_secs(60)).await?)
     }

@@ -5,6 +5,7 @@ use clap::{Parser, ValueEnum};
 use grid_node::{Event, Membership};
 use grid_protocol::{Delegation, Digest, SigningKey};
 use grid_testing::{Executor, Swarm, SwarmConfig, echo, is_loopback};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -41,6 +42,10 @@ struct Arguments {
     /// The code of the invitation by which they come.
     #[arg(long)]
     invitation: Option<String>,
+    /// The address that their sockets come from: a relay takes 127.0.1.1 and
+    /// 127.0.2.1 for nodes of two networks.
+    #[arg(long, value_name = "127.X.Y.Z")]
+    from: Option<Ipv4Addr>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -54,6 +59,7 @@ enum Runs {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(is_loopback(&arguments.relay), "{} is not a loopback address", arguments.relay);
+    ensure!(arguments.from.is_none_or(|from| from.is_loopback()), "--from is a loopback address");
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     let executor = match arguments.executor {
         Runs::Echo => Executor::instant(echo),
@@ -67,6 +73,7 @@ async fn main() -> Result<()> {
         executor,
         seed: arguments.seed,
         keep_acks: false,
+        from: arguments.from,
     };
     let swarm = Swarm::start(config, Duration::from_secs(arguments.seconds)).await?;
     if arguments.keys {

@@ -233,7 +233,8 @@ pub(in crate::web) fn invitation(code: &str) -> AnyView {
         let open = invitation.flag("open");
         let closed = (!open)
             .then(|| "This invitation was used as often as it may be, or has ended.".to_owned());
-        let share = words::percent(invitation.number("share_ppm"), 1_000_000);
+        let of = if site { "share_ppm" } else { "inviter_ppm" };
+        let share = words::percent(invitation.number(of), 1_000_000);
         let what = if site {
             format!(
                 "{who} asks you to lend this browser's idle time. The points go to them: {share} of what is verified."
