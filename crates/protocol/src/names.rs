@@ -7,6 +7,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 const LENGTHS: std::ops::RangeInclusive<usize> = 3..=32;
+/// Letters to Unicode, but blank: Hangul's fillers.
+const BLANK: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 
 /// A text that can't be a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -16,8 +18,8 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 3..=32;
 pub struct ParseNameError;
 
 /// A name that people chose: 3 to 32 letters, digits, `.`, `_`, `'`, `&`, `-`,
-/// with single spaces between words. Neither controls, nor marks that stack,
-/// nor directions: it stays in its place wherever it is shown.
+/// with single spaces between words; not 32 hexadecimal digits, which are a
+/// team's id. Neither controls nor directions nor letters that show nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Name(String);
 
@@ -47,11 +49,11 @@ impl FromStr for Name {
     type Err = ParseNameError;
 
     fn from_str(text: &str) -> Result<Self, ParseNameError> {
-        let allowed =
-            |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '\'' | '&' | '-' | ' ');
+        let letter = |c: char| c.is_alphanumeric() && !BLANK.contains(&c);
+        let allowed = |c: char| letter(c) || matches!(c, '.' | '_' | '\'' | '&' | '-' | ' ');
         let spaced = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
         let fits = text.len() <= 4 * LENGTHS.end() && LENGTHS.contains(&text.chars().count());
-        let fine = fits && spaced && text.chars().all(allowed);
+        let fine = fits && spaced && text.chars().all(allowed) && text.parse::<TeamId>().is_err();
         if fine { Ok(Self(text.to_owned())) } else { Err(ParseNameError) }
     }
 }
@@ -80,12 +82,15 @@ mod tests {
 
     #[test]
     fn names() {
-        for fine in ["abc", "Los Ángeles", "数字网", "O'Neil & co.", "x-y_z", &"a".repeat(32)] {
+        for fine in
+            ["abc", "Los Ángeles", "数字网", "O'Neil & co.", "x-y_z", "नाम", &"x".repeat(32)]
+        {
             assert!(fine.parse::<Name>().is_ok(), "{fine}");
         }
         let long = "a".repeat(33);
-        for wrong in ["", "ab", &long, " abc", "abc ", "a  b", "a\nb c", "a\u{202e}bc", "<b>x</b>"]
-        {
+        let (id, blank) = ("0f".repeat(16), "\u{3164}".repeat(3));
+        let wrong = ["", "ab", &long, " abc", "abc ", "a  b", "a\nb c", "a\u{202e}bc", "<b>x</b>"];
+        for wrong in wrong.into_iter().chain([&*id, &*blank]) {
             assert!(wrong.parse::<Name>().is_err(), "{wrong:?}");
         }
         let team = |name: &str| name.parse::<Name>().unwrap().team();
