@@ -41,6 +41,8 @@ pub struct Config {
     pub ping: Duration,
     /// A socket from which nothing came for this long is closed.
     pub silence: Duration,
+    /// How long the relay waits for clients that are slow.
+    pub patience: Patience,
     /// Most node sockets at a time.
     pub max_sockets: usize,
     /// Most bytes that the blob folder may hold.
@@ -54,6 +56,27 @@ pub struct Config {
     /// The file that says so; by default `rewards.toml` in the data directory,
     /// if it is there.
     pub rewards_file: Option<PathBuf>,
+}
+
+/// How long the relay waits for clients that are slow. No option sets it: tests
+/// do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The sender of a body who pauses for longer is given up.
+    pub pause: Duration,
+    /// A body is to come in so much time, and what its size takes on a slow
+    /// line beside it.
+    pub body: Duration,
+    /// A client that takes nothing of what was written to it for so long is
+    /// disconnected.
+    pub unread: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let (pause, minute) = (Duration::from_secs(30), Duration::from_secs(60));
+        Self { pause, body: minute, unread: minute }
+    }
 }
 
 impl Config {
@@ -70,6 +93,7 @@ impl Config {
             join_timeout: Duration::from_secs(10),
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(60),
+            patience: Patience::default(),
             max_sockets: 10_000,
             max_blob_bytes: 32 << 30,
             witnesses: Vec::new(),
@@ -236,6 +260,7 @@ impl Options {
             join_timeout,
             ping,
             silence,
+            patience: _,
             max_sockets,
             max_blob_bytes,
             witnesses,
@@ -294,6 +319,7 @@ impl Options {
             join_timeout: span(self.join_timeout, default.join_timeout),
             ping: span(self.ping, default.ping),
             silence: span(self.silence, default.silence),
+            patience: default.patience,
             max_sockets: self.max_sockets.unwrap_or(default.max_sockets),
             max_blob_bytes: self.max_blob_bytes.map_or(default.max_blob_bytes, |Size(max)| max),
             witnesses: self.witnesses.clone().unwrap_or_default(),

@@ -16,9 +16,10 @@ use grid_protocol::{
 use grid_scheduler::trust::Rules;
 use grid_scheduler::{Abilities, Decisions, Over, Scheduler, Settings, Submission, Task, Why};
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Receipts that the status page shows.
 pub(crate) const RECENT: usize = 20;
@@ -45,6 +46,14 @@ struct Live {
     granted: Instant,
     uploads: u8,
     uploaded: Option<Digest>,
+    /// Dropped, it ends the upload that is under way.
+    upload: Option<oneshot::Sender<Infallible>>,
+}
+
+impl Live {
+    fn new() -> Self {
+        Self { granted: Instant::now(), uploads: 0, uploaded: None, upload: None }
+    }
 }
 
 #[derive(Debug)]
@@ -182,7 +191,7 @@ impl Core {
         let mut decisions = self.scheduler.dispatch(now, || LeaseId(random.take()));
         metrics.granted.inc_by(decisions.grants.len() as u64);
         for grant in std::mem::take(&mut decisions.grants) {
-            let live = Live { granted: Instant::now(), uploads: 0, uploaded: None };
+            let live = Live::new();
             self.live.insert(grant.lease, live);
             let Task { job, index } = grant.task;
             let job = self.jobs.get(&job).cloned();
@@ -311,11 +320,15 @@ impl Core {
         self.live.get(&lease)?.uploaded
     }
 
-    /// Counts an upload before it is read; false when the lease made enough.
-    pub(crate) fn begin_upload(&mut self, lease: LeaseId) -> bool {
-        let Some(live) = self.live.get_mut(&lease) else { return false };
+    /// Counts an upload before it is read; `None` when the lease made enough.
+    /// What is given back comes when the upload is to end: the lease is over,
+    /// or makes another.
+    pub(crate) fn begin_upload(&mut self, lease: LeaseId) -> Option<oneshot::Receiver<Infallible>> {
+        let live = self.live.get_mut(&lease).filter(|live| live.uploads < MAX_UPLOADS)?;
         live.uploads += 1;
-        live.uploads <= MAX_UPLOADS
+        let (upload, over) = oneshot::channel();
+        live.upload = Some(upload);
+        Some(over)
     }
 
     /// The blob is durable, and checked against the lease's spec.

@@ -46,7 +46,7 @@ mod units;
 mod votes;
 mod writer;
 
-pub use config::{Config, ConfigError, DEFAULT_DATA_DIR, FILE_NAME, LogFormat, Options};
+pub use config::{Config, ConfigError, DEFAULT_DATA_DIR, FILE_NAME, LogFormat, Options, Patience};
 pub use embed::{Site, add_site, remove_site, sites};
 pub use inference::{Inference, InferenceError, InferenceTask, Inferred};
 pub use log::{LogError, WitnessAddress, WitnessAddressError};

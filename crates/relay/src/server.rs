@@ -25,6 +25,7 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
 /// How often leases are looked at for having expired.
 const TICK: Duration = Duration::from_millis(100);
@@ -337,6 +338,10 @@ async fn serve(stream: TcpStream, peer: Peer, app: App, shared: Arc<Shared>) {
     // Messages are gathered before they are written; waiting for more only
     // costs time. A socket that can't be set is broken, and read as such.
     let _ = stream.set_nodelay(true);
+    // Runs while something waits to be written, and begins anew with each byte
+    // that is taken: who asks and never reads keeps nothing here.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(shared.config.patience.unread));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
         app.call(request)
@@ -345,7 +350,7 @@ async fn serve(stream: TcpStream, peer: Peer, app: App, shared: Arc<Shared>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut stop = shared.stop.subscribe();

@@ -31,6 +31,9 @@ use tokio_util::task::TaskTracker;
 /// Bodies that may be in memory at a time, in mebibytes (three copies of one
 /// are counted: as received, as decoded, as written).
 const BODY_MEBIBYTES: usize = 512;
+/// The same for what leases upload, so that nodes never stand in owners' way:
+/// room for the largest output.
+const OUTPUT_MEBIBYTES: usize = 256;
 /// Modules that may be admitted at a time.
 const ADMISSIONS: usize = 2;
 /// Open streams of the status page.
@@ -64,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) people: People,
     pub(crate) sockets: AtomicUsize,
     pub(crate) body_memory: Semaphore,
+    pub(crate) output_memory: Semaphore,
     pub(crate) admissions: Semaphore,
     pub(crate) live_streams: Semaphore,
     /// Calls of the OpenAI API.
@@ -131,6 +135,7 @@ impl Shared {
             people: People::new(key.public()),
             sockets: AtomicUsize::new(0),
             body_memory: Semaphore::new(BODY_MEBIBYTES),
+            output_memory: Semaphore::new(OUTPUT_MEBIBYTES),
             admissions: Semaphore::new(ADMISSIONS),
             live_streams: Semaphore::new(LIVE_STREAMS),
             calls: Arc::new(Semaphore::new(CALLS)),

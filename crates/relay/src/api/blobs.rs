@@ -2,7 +2,7 @@
 //! lists; a lease reads its module and input, and writes its output.
 
 use super::auth::{Caller, LeaseHolder, Owner};
-use super::body::{blob, commit, compute, ensure_writes, put_blob, read};
+use super::body::{blob, commit, compute, ensure_writes, put_blob, read, read_output};
 use super::{Id, OCTETS};
 use crate::error::{AppError, Code};
 use crate::receipt::{check_output, words};
@@ -108,11 +108,17 @@ async fn put_output(
 ) -> Result<(), AppError> {
     let LeaseHolder { lease, job, index } = holder;
     let spec = job.spec(index).ok_or_else(AppError::not_found)?;
-    if !shared.core().begin_upload(lease) {
+    let Some(over) = shared.core().begin_upload(lease) else {
         return Err(Code::TooManyUploads.because("this lease's output was uploaded often enough"));
-    }
+    };
     let limit = spec.output_bytes as usize + ENCODING;
-    let received = read(shared, headers, body, limit).await?;
+    let received = tokio::select! {
+        received = read_output(shared, headers, body, limit) => received?,
+        _ = over => {
+            let why = "the lease is over, or its output is uploaded anew";
+            return Err(Code::Unauthorized.because(why));
+        }
+    };
     let bytes: Bytes = received.bytes.clone();
     compute(move || check_output(&bytes, digest, &spec))
         .await

@@ -1,5 +1,6 @@
 //! Bodies, in and out: bounded in size, in time, and in memory all together.
 
+use crate::config::Patience;
 use crate::error::{AppError, Code, store_unavailable};
 use crate::state::Shared;
 use crate::store::{BlobError, Outcome, Refusal, Write};
@@ -11,12 +12,12 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use grid_protocol::Digest;
 use std::time::Duration;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
-/// A sender that pauses for longer is given up.
-const PAUSE: Duration = Duration::from_secs(30);
+/// Bytes a second that a slow line carries: half a megabit.
+const SLOW_LINE: u64 = 64 << 10;
 /// How long a request waits for memory that others use.
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a caller waits for its write.
@@ -28,39 +29,86 @@ pub(crate) struct Received<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes. Only who may send one gets here: the
+/// memory for it is set aside before it comes.
 pub(crate) async fn read<'a>(
     shared: &'a Shared,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
 ) -> Result<Received<'a>, AppError> {
-    let too_large =
-        || Code::TooLarge.because(format!("the body is over {limit} bytes, the most allowed here"));
-    let claimed = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if claimed.is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let most = claimed.map_or(limit, |length| length as usize);
+    read_into(&shared.body_memory, shared.config.patience, headers, body, limit).await
+}
+
+/// The same, of a lease's output.
+pub(crate) async fn read_output<'a>(
+    shared: &'a Shared,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Received<'a>, AppError> {
+    read_into(&shared.output_memory, shared.config.patience, headers, body, limit).await
+}
+
+async fn read_into<'a>(
+    memory: &'a Semaphore,
+    patience: Patience,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Received<'a>, AppError> {
+    let most = most(headers, limit)?;
     let mebibytes = (3 * most).div_ceil(1 << 20) as u32;
-    let permit = timeout(WAIT, shared.body_memory.acquire_many(mebibytes)).await;
+    let permit = timeout(WAIT, memory.acquire_many(mebibytes)).await;
     let Ok(Ok(permit)) = permit else {
         return Err(Code::Busy.because("the relay reads other large bodies now; try again"));
     };
+    Ok(Received { bytes: gather(patience, body, most).await?, _permit: permit })
+}
+
+/// Reads a body of at most `limit` bytes, and few of them, from anyone.
+pub(crate) async fn read_small(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, AppError> {
+    gather(shared.config.patience, body, most(headers, limit)?).await
+}
+
+/// Bytes that the body may have: no more than it says.
+fn most(headers: &HeaderMap, limit: usize) -> Result<usize, AppError> {
+    let claimed = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match claimed {
+        Some(length) if length > limit as u64 => Err(too_large(limit)),
+        Some(length) => Ok(length as usize),
+        None => Ok(limit),
+    }
+}
+
+fn too_large(limit: usize) -> AppError {
+    Code::TooLarge.because(format!("the body is over {limit} bytes, the most allowed here"))
+}
+
+async fn gather(patience: Patience, body: Body, most: usize) -> Result<Bytes, AppError> {
+    let slow = |_| Code::Timeout.because("the body came too slowly");
+    let whole = patience.body + Duration::from_secs(most as u64 / SLOW_LINE);
     let mut bytes = Vec::new();
     let mut stream = body.into_data_stream();
-    loop {
-        let slow = |_| Code::Timeout.because("the body came too slowly");
-        let Some(chunk) = timeout(PAUSE, stream.next()).await.map_err(slow)? else { break };
-        let chunk = chunk.map_err(|_| Code::BadRequest.because("the body broke off"))?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(too_large());
+    let reading = async {
+        while let Some(chunk) = timeout(patience.pause, stream.next()).await.map_err(slow)? {
+            let chunk = chunk.map_err(|_| Code::BadRequest.because("the body broke off"))?;
+            if bytes.len() + chunk.len() > most {
+                return Err(too_large(most));
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Received { bytes: bytes.into(), _permit: permit })
+        Ok(())
+    };
+    timeout(whole, reading).await.map_err(slow)??;
+    Ok(bytes.into())
 }
 
 /// A blob as an answer, read as it is sent.

@@ -1,6 +1,7 @@
 //! Requests that an account signed: `Authorization: Account KEY:TIME:SIGNATURE`.
 
 use super::locked;
+use crate::api::body::read_small;
 use crate::error::{AppError, Code};
 use crate::socket::{Peer, address};
 use crate::state::{Shared, unix_ms};
@@ -57,9 +58,7 @@ impl FromRequest<Arc<Shared>> for Signed {
                 "the request's time is over 5 minutes from the relay's, which is {now_ms}"
             )));
         }
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
-            Code::TooLarge.because(format!("the body broke off, or is over {MAX_BODY} bytes"))
-        })?;
+        let body = read_small(shared, &parts.headers, body, MAX_BODY).await?;
         let asked = AccountRequest {
             relay: &shared.relay,
             origin: &shared.origin,

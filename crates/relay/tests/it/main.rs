@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod api;
+mod bounds;
 mod cli;
 mod common;
 mod embed;
