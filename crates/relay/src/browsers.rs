@@ -43,19 +43,29 @@ impl Browsers {
         browser: Option<BrowserId>,
         place: Place,
     ) -> Result<Option<PublicKey>, Taken> {
-        let other = browser.and_then(|browser| self.nodes.get(&browser)).copied();
-        let other = other.filter(|(other, _)| *other != node);
-        if other.is_some_and(|(_, there)| there >= place) {
-            return Err(Taken);
-        }
+        let other = self.before(node, browser, place)?;
         self.leave(node);
-        let other = other.map(|(other, _)| other);
         other.iter().for_each(|other| self.leave(*other));
         if let Some(browser) = browser {
             self.nodes.insert(browser, (node, place));
             self.of_node.insert(node, browser);
         }
         Ok(other)
+    }
+
+    /// The node that would have to make room for it.
+    pub(crate) fn before(
+        &self,
+        node: PublicKey,
+        browser: Option<BrowserId>,
+        place: Place,
+    ) -> Result<Option<PublicKey>, Taken> {
+        let other = browser.and_then(|browser| self.nodes.get(&browser)).copied();
+        let other = other.filter(|(other, _)| *other != node);
+        if other.is_some_and(|(_, there)| there >= place) {
+            return Err(Taken);
+        }
+        Ok(other.map(|(other, _)| other))
     }
 
     /// The node left, or was told to.

@@ -3,6 +3,7 @@
 //! All of it is lost with the process; what is durable makes it again.
 
 use crate::browsers::Browsers;
+use crate::hourly::Hourly;
 use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::outbox::{Out, Outbox};
@@ -63,6 +64,8 @@ pub(crate) struct Core {
     jobs: HashMap<JobId, Arc<Job>>,
     sessions: HashMap<PublicKey, Session>,
     pub(crate) browsers: Browsers,
+    /// Joins that had something new to write.
+    pub(crate) new_joins: Hourly,
     live: HashMap<LeaseId, Live>,
     job_over: HashMap<LeaseId, PublicKey>,
     job_over_order: VecDeque<LeaseId>,
@@ -84,6 +87,7 @@ impl Core {
             jobs: HashMap::new(),
             sessions: HashMap::new(),
             browsers: Browsers::default(),
+            new_joins: Hourly::default(),
             live: HashMap::new(),
             job_over: HashMap::new(),
             job_over_order: VecDeque::new(),

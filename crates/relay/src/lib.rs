@@ -20,6 +20,7 @@ mod dashboard;
 mod decide;
 mod embed;
 mod error;
+mod hourly;
 mod inference;
 mod job;
 mod log;

@@ -2,12 +2,14 @@
 //! closes.
 
 use crate::browsers::{Place, Taken};
-use crate::core::{Joining, random};
+use crate::core::{Core, Joining, random};
 use crate::error::{AppError, Code};
+use crate::hourly::is_near;
 use crate::outbox::{Close, Outbox};
 use crate::session::Session;
 use crate::state::{Shared, unix_ms};
 use crate::store::{Outcome, PeopleWrite, Refusal, Write, people, rows};
+use crate::trust::TrustConfig;
 use crate::writer::{Request, Then};
 use axum::Extension;
 use axum::extract::State;
@@ -52,6 +54,8 @@ pub(crate) enum End {
     Refused(RefuseCode),
     /// The node doesn't read.
     Slow,
+    /// Too many that are new came from the node's network: told as `Full`.
+    Crowd,
 }
 
 impl From<Close> for End {
@@ -60,6 +64,12 @@ impl From<Close> for End {
             Close::Refused(code) => Self::Refused(code),
             Close::Slow => Self::Slow,
         }
+    }
+}
+
+impl From<Taken> for End {
+    fn from(Taken: Taken) -> Self {
+        Self::Refused(RefuseCode::Browser)
     }
 }
 
@@ -134,14 +144,16 @@ async fn close(mut socket: WebSocket, end: End, shared: &Shared) {
     let code = match end {
         End::Gone => return,
         End::Slow => return shared.metrics.refused("slow_reader"),
+        End::Crowd => RefuseCode::Full,
         End::Refused(code) => code,
     };
-    shared.metrics.refused(code.name());
-    let message = ToNode::Refused {
-        code: code.number(),
-        message: words(code).into(),
-        versions: VERSIONS.to_vec(),
+    let (name, words) = match end {
+        End::Crowd => ("crowd", "too many new nodes come from your network; come back later"),
+        _ => (code.name(), words(code)),
     };
+    shared.metrics.refused(name);
+    let message =
+        ToNode::Refused { code: code.number(), message: words.into(), versions: VERSIONS.to_vec() };
     let farewell = async {
         let message = Message::Binary(encode(&message).into());
         if socket.send(message).await.is_ok() && socket.send(Message::Close(None)).await.is_ok() {
@@ -238,10 +250,17 @@ async fn handshake(
     if join.invitation.as_ref().is_some_and(|code| code.len() > limits::MAX_INVITATION) {
         return Err(MALFORMED);
     }
-    let OnRecord { fuel, tasks, account } = on_record(&join, shared).await?;
     let modules =
         join.package == Package::Full && join.admissions.contains(&grid_sandbox::ADMISSION);
-    let abilities = abilities(modules, join.inference)?;
+    let abilities = abilities(modules, join.inference.clone())?;
+    let place = Place::of(&agent);
+    // Whoever is refused in any case writes nothing.
+    {
+        let core = shared.core();
+        not_caught(&core, join.node)?;
+        core.browsers.before(join.node, join.browser, place)?;
+    }
+    let OnRecord { fuel, tasks, account } = on_record(&join, shared, address).await?;
     let able = abilities.modules || abilities.inference;
     let member = able.then(|| member(shared, join.node, address, account));
 
@@ -252,16 +271,11 @@ async fn handshake(
         if shared.stopping.load(Ordering::Relaxed) {
             return Err(End::Refused(RefuseCode::Closing));
         }
-        let place = Place::of(&agent);
         let agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
         let outbox = outbox.clone();
-        if core.votes.is_caught(&join.node) {
-            return Err(End::Refused(RefuseCode::Caught));
-        }
-        match core.browsers.join(join.node, join.browser, place) {
-            Ok(None) => {}
-            Ok(Some(other)) => core.dismiss(other, RefuseCode::Browser),
-            Err(Taken) => return Err(End::Refused(RefuseCode::Browser)),
+        not_caught(&core, join.node)?;
+        if let Some(other) = core.browsers.join(join.node, join.browser, place)? {
+            core.dismiss(other, RefuseCode::Browser);
         }
         let joining =
             Joining { outbox, agent, fuel, tasks, holding: join.holding, member, abilities };
@@ -280,6 +294,10 @@ async fn handshake(
             Err(end)
         }
     }
+}
+
+fn not_caught(core: &Core, node: PublicKey) -> Result<(), End> {
+    if core.votes.is_caught(&node) { Err(End::Refused(RefuseCode::Caught)) } else { Ok(()) }
 }
 
 /// What a node can do here, by what it says.
@@ -348,42 +366,68 @@ struct OnRecord {
     account: Option<PublicKey>,
 }
 
-/// Looks the node up; a new link to an account goes on record.
-async fn on_record(join: &Join, shared: &Shared) -> Result<OnRecord, End> {
+/// Looks the node up. What is new goes on record: its account, the code that it
+/// came by, its browser.
+async fn on_record(join: &Join, shared: &Shared, address: IpAddr) -> Result<OnRecord, End> {
     let closing = End::Refused(RefuseCode::Closing);
-    let node = join.node;
+    let (node, asked) = (join.node, join.delegation.as_ref().map(|delegation| delegation.account));
+    // What is no code says nothing.
+    let code = join.invitation.as_ref().and_then(|code| code.parse().ok());
+    let code = code.map(|code: InvitationCode| code.digest());
     let found = shared
         .reads
         .run(move |db| {
+            let account = rows::node_account(db, node)?;
+            let (came, browser) = people::came(db, node)?;
+            // An account that was deleted has no nodes: this one is its own.
+            let asked = match asked {
+                Some(account) if people::is_closed(db, account)? => None,
+                asked => asked,
+            };
+            // A node's first code is the one that counts.
+            let open = match code.filter(|_| !came) {
+                Some(code) => people::open_code(db, code)?.and(Some(code)),
+                None => None,
+            };
+            let known = account.is_some() || came || browser.is_some();
             let totals = rows::node_totals(db, node)?;
-            Ok((totals, rows::node_account(db, node)?, people::came(db, node)?))
+            Ok((totals, known, account.flatten(), asked, open, browser))
         })
         .await;
-    let ((fuel, tasks), linked, (came, browser)) = found.map_err(|error| {
+    let ((fuel, tasks), known, linked, asked, code, browser) = found.map_err(|error| {
         tracing::error!(%error, "a node's totals can't be read");
         closing
     })?;
-    let mut account = join.delegation.as_ref().map(|delegation| delegation.account).or(linked);
+    let mut account = asked.or(linked);
+    let comes = code.is_some() || (join.browser.is_some() && join.browser != browser);
+    if (!known || account != linked || comes) && !may_write(shared, address) {
+        return Err(End::Crowd);
+    }
     if let Some(delegation) = &join.delegation
-        && linked != account
+        && account != linked
     {
         let delegation = delegation.clone();
         let write = Write::LinkAccount { node, delegation, at_ms: unix_ms() };
         match shared.writer.ask(Request { write, then: Then::Nothing }).await {
             Ok(Outcome::Done) => {}
-            // The account was deleted: the node is its own.
+            // Deleted just now.
             Ok(Outcome::Refused(Refusal::Closed)) => account = linked,
             _ => return Err(closing),
         }
     }
-    // What is no code says nothing; a node's first is the one that counts.
-    let code = join.invitation.as_ref().filter(|_| !came).and_then(|code| code.parse().ok());
-    let code = code.map(|code: InvitationCode| code.digest());
-    if code.is_some() || (join.browser.is_some() && join.browser != browser) {
+    if comes {
         let (browser, at_ms) = (join.browser, unix_ms());
         let write = Write::People(PeopleWrite::Come { node, code, browser, at_ms });
         let told = shared.writer.ask(Request { write, then: Then::Nothing }).await;
         told.map_err(|_| closing)?;
     }
     Ok(OnRecord { fuel, tasks, account })
+}
+
+/// Counts a join that has something new to write: keys cost nothing, and a node
+/// that nobody knew is an entry of the roster at least.
+fn may_write(shared: &Shared, address: IpAddr) -> bool {
+    let TrustConfig { diversity, new_joins, .. } = shared.config.trust;
+    let own = !diversity || is_near(address);
+    own || shared.core().new_joins.take(Some(address), new_joins, shared.now())
 }

@@ -16,6 +16,11 @@ pub struct TrustConfig {
     /// A node's address is the last one in `X-Forwarded-For`, which a proxy in
     /// front of the relay must set.
     pub forwarded: bool,
+    /// Nodes from one network (IPv4 /24, IPv6 /48) that may join in an hour
+    /// with something new to write down: a key that the relay doesn't know, a
+    /// code, another account or browser. Not counted without `diversity`, nor
+    /// from loopback and private addresses.
+    pub new_joins: u32,
     /// The relay runs a task itself where no node can check it. Without, such a
     /// task waits for one.
     pub referee: bool,
@@ -34,6 +39,7 @@ impl Default for TrustConfig {
         Self {
             diversity: true,
             forwarded: false,
+            new_joins: 1_000,
             referee: true,
             answer: Duration::from_secs(10),
             slow: Duration::from_secs(10),
@@ -65,6 +71,10 @@ pub struct TrustOptions {
     /// must set [default: false]
     #[arg(long, env = "GRID_FORWARDED", value_name = "BOOL")]
     pub forwarded: Option<bool>,
+    /// New nodes, or ones with a new code, account or browser, that join from
+    /// one network in an hour; more are told to come later [default: 1000]
+    #[arg(long, env = "GRID_NEW_JOINS", value_name = "NUMBER")]
+    pub new_joins: Option<u32>,
     /// Run a task on the relay itself where no node can check it
     /// [default: true]
     #[arg(long, env = "GRID_REFEREE", value_name = "BOOL")]
@@ -109,6 +119,7 @@ impl TrustOptions {
         Self {
             diversity: self.diversity.or(file.diversity),
             forwarded: self.forwarded.or(file.forwarded),
+            new_joins: self.new_joins.or(file.new_joins),
             referee: self.referee.or(file.referee),
             answer: self.answer.or(file.answer),
             slow: self.slow.or(file.slow),
@@ -123,10 +134,12 @@ impl TrustOptions {
 
     /// With nothing left out.
     pub fn of(config: &TrustConfig) -> Self {
-        let TrustConfig { diversity, forwarded, referee, answer, slow, roster, rules } = config;
+        let TrustConfig { diversity, forwarded, new_joins, referee, answer, slow, roster, rules } =
+            config;
         Self {
             diversity: Some(*diversity),
             forwarded: Some(*forwarded),
+            new_joins: Some(*new_joins),
             referee: Some(*referee),
             answer: Some(Span(*answer)),
             slow: Some(Span(*slow)),
@@ -147,6 +160,7 @@ impl TrustOptions {
         TrustConfig {
             diversity: self.diversity.unwrap_or(default.diversity),
             forwarded: self.forwarded.unwrap_or(default.forwarded),
+            new_joins: self.new_joins.unwrap_or(default.new_joins),
             referee: self.referee.unwrap_or(default.referee),
             answer: span(self.answer, default.answer),
             slow: span(self.slow, default.slow),

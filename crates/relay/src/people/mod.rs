@@ -92,9 +92,9 @@ fn anyone() -> Api {
 
 /// What an account asks, signed.
 fn account() -> Api {
-    let read = |summary| op(summary).by(Who::Account).fails(&[Code::Clock]);
+    let read = |summary| op(summary).by(Who::Account).fails(&[Code::Clock, Code::RateLimited]);
     let write = |summary| {
-        let codes = [Code::BadRequest, Code::Replayed, Code::RateLimited, Code::TooLarge];
+        let codes = [Code::BadRequest, Code::Replayed, Code::TooLarge];
         read(summary).fails(&codes)
     };
     let name =

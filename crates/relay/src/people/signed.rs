@@ -3,6 +3,7 @@
 use super::locked;
 use crate::api::body::read_small;
 use crate::error::{AppError, Code};
+use crate::hourly::Hourly;
 use crate::socket::{Peer, address};
 use crate::state::{Shared, unix_ms};
 use axum::extract::{FromRequest, Request};
@@ -18,10 +19,10 @@ use std::sync::Arc;
 const MAX_BODY: usize = 16 * 1024;
 /// Signatures of writes that are remembered while they are valid.
 const MOST_SEEN: usize = 100_000;
-/// Writes of accounts from one network (IPv4 /24, IPv6 /48) in an hour: keys
-/// cost nothing, entries stay for ever.
+/// Writes of accounts from one network in an hour.
 const WRITES_AN_HOUR: u32 = 240;
-const HOUR_MS: u64 = 3_600_000;
+/// What accounts from one network may read in an hour.
+const READS_AN_HOUR: u32 = 3_600;
 
 /// A request that an account signed, and its body.
 pub(super) struct Signed {
@@ -70,12 +71,15 @@ impl FromRequest<Arc<Shared>> for Signed {
         account
             .verify_strict(&asked.bytes(), &signature)
             .map_err(|_| refuse("the account did not sign this request"))?;
-        if parts.method != Method::GET {
-            let peer = parts.extensions.get::<Peer>().copied();
-            let peer = peer.map(|peer| address(shared, peer, &parts.headers));
-            let mut signatures = locked(&shared.people.signatures);
+        let peer = parts.extensions.get::<Peer>().copied();
+        let peer = peer.map(|peer| address(shared, peer, &parts.headers));
+        let mut signatures = locked(&shared.people.signatures);
+        if parts.method == Method::GET {
+            signatures.read(peer, now_ms)?;
+        } else {
             signatures.take(&signature, time_ms, peer, now_ms)?;
         }
+        drop(signatures);
         Ok(Self { account, body, signature })
     }
 }
@@ -85,9 +89,8 @@ impl FromRequest<Arc<Shared>> for Signed {
 pub(super) struct Signatures {
     /// When each is valid no more.
     seen: HashMap<[u8; 64], u64>,
-    /// The hour that is counted.
-    hour: u64,
-    writes: HashMap<[u8; 6], u32>,
+    writes: Hourly,
+    reads: Hourly,
 }
 
 impl Signatures {
@@ -103,39 +106,31 @@ impl Signatures {
         if self.seen.contains_key(&signature.0) {
             return Err(Code::Replayed.because("this request was made before; sign it anew"));
         }
-        if self.hour != now_ms / HOUR_MS {
-            (self.hour, self.writes) = (now_ms / HOUR_MS, HashMap::new());
-        }
-        let full = |count: usize| count >= MOST_SEEN;
-        if full(self.seen.len()) {
+        if self.seen.len() >= MOST_SEEN {
             self.seen.retain(|_, until| *until >= now_ms);
         }
-        let network = peer.map(network).unwrap_or_default();
-        let room = self.writes.contains_key(&network) || !full(self.writes.len());
-        let writes = self.writes.get(&network).copied().unwrap_or_default();
-        if full(self.seen.len()) || !room || writes >= WRITES_AN_HOUR {
-            return Err(Code::RateLimited
-                .because("too many requests of accounts come from your network; try again later"));
+        if self.seen.len() >= MOST_SEEN || !self.writes.take(peer, WRITES_AN_HOUR, now_ms) {
+            return Err(too_many());
         }
         self.seen.insert(signature.0, time_ms.saturating_add(REQUEST_VALID_MS));
-        self.writes.insert(network, writes + 1);
         Ok(())
+    }
+
+    /// Reading costs the relay something, too.
+    fn read(&mut self, peer: Option<IpAddr>, now_ms: u64) -> Result<(), AppError> {
+        if self.reads.take(peer, READS_AN_HOUR, now_ms) { Ok(()) } else { Err(too_many()) }
     }
 }
 
-/// The network that an address is in.
-fn network(address: IpAddr) -> [u8; 6] {
-    let mut network = [0; 6];
-    match address.to_canonical() {
-        IpAddr::V4(address) => network[..3].copy_from_slice(&address.octets()[..3]),
-        IpAddr::V6(address) => network.copy_from_slice(&address.octets()[..6]),
-    }
-    network
+fn too_many() -> AppError {
+    Code::RateLimited
+        .because("too many requests of accounts come from your network; try again later")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hourly::HOUR_MS;
 
     fn take(all: &mut Signatures, n: u64, peer: &str, now_ms: u64) -> Result<(), Code> {
         let mut signature = Signature([0; 64]);
@@ -163,6 +158,18 @@ mod tests {
         assert_eq!(take(&mut all, 1_002, "192.0.3.7", 5), Ok(()));
         assert_eq!(take(&mut all, 1_003, "2001:db8::1", 5), Ok(()));
         assert_eq!(take(&mut all, 1_004, "192.0.2.7", HOUR_MS), Ok(()));
+    }
+
+    #[test]
+    fn one_network_does_not_read_for_ever() {
+        let mut all = Signatures::default();
+        let mut read = |peer: &str| all.read(Some(peer.parse().unwrap()), 5).map_err(|e| e.code);
+        for _ in 0..READS_AN_HOUR {
+            assert_eq!(read("192.0.2.1"), Ok(()));
+        }
+        assert_eq!(read("192.0.2.9"), Err(Code::RateLimited));
+        assert_eq!(read("192.0.3.1"), Ok(()));
+        assert_eq!(take(&mut all, 1, "192.0.2.1", 5), Ok(()), "writes are counted apart");
     }
 
     #[test]

@@ -175,10 +175,7 @@ impl Batch<'_> {
         if self.tx.prepare_cached("SELECT 1 FROM invited WHERE node = ?1")?.exists([node.0])? {
             return Ok(());
         }
-        let open = "SELECT account FROM invitations WHERE code = ?1 AND used < uses
-             AND account NOT IN (SELECT account FROM closed)";
-        let account = self.tx.prepare_cached(open)?.query_row([code.0], |row| row.get(0));
-        let Some(account) = account.optional()?.map(PublicKey) else { return Ok(()) };
+        let Some(account) = open_code(self.tx, code)? else { return Ok(()) };
         let same = "SELECT 1 FROM browsers LEFT JOIN nodes ON nodes.key = browsers.node
              WHERE browser = ?1 AND (nodes.account = ?2 OR browsers.node = ?2)";
         let same_browser = match browser {
@@ -325,6 +322,15 @@ pub(crate) fn came(
     let mut query = db.prepare_cached("SELECT browser FROM browsers WHERE node = ?1")?;
     let browser = query.query_row([node.0], |row| row.get(0)).optional()?;
     Ok((came, browser.map(BrowserId)))
+}
+
+/// Whose code this is, if a node can come by it.
+pub(crate) fn open_code(db: &Connection, code: Digest) -> Result<Option<PublicKey>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT account FROM invitations WHERE code = ?1 AND used < uses
+             AND account NOT IN (SELECT account FROM closed)",
+    )?;
+    Ok(query.query_row([code.0], |row| row.get(0)).optional()?.map(PublicKey))
 }
 
 /// What an account or a team is called.

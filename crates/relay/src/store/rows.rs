@@ -448,11 +448,12 @@ pub(crate) fn node_totals(db: &Connection, node: PublicKey) -> Result<(u64, u64)
     Ok(found.optional()?.unwrap_or_default())
 }
 
-/// The account that a node is linked to.
-pub(crate) fn node_account(db: &Connection, node: PublicKey) -> Found<PublicKey> {
+/// The account that a node is linked to; `None` where it is linked to none and
+/// earned nothing.
+pub(crate) fn node_account(db: &Connection, node: PublicKey) -> Found<Option<PublicKey>> {
     let mut query = db.prepare_cached("SELECT account FROM nodes WHERE key = ?1")?;
     let found = query.query_row([node.0], |row| row.get::<_, Option<[u8; 32]>>(0)).optional()?;
-    Ok(found.flatten().map(PublicKey))
+    Ok(found.map(|account| account.map(PublicKey)))
 }
 
 /// Fuel and number of all receipts that agree with canonical results.

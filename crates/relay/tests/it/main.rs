@@ -8,6 +8,7 @@ mod cli;
 mod common;
 mod embed;
 mod faults;
+mod joins;
 mod log;
 mod openapi;
 mod operate;

@@ -1,14 +1,14 @@
 //! Who checks whom, and what becomes of those who lie: with the relay in this
 //! process, and nodes that do what a test says.
 
-use crate::common::{self, Fixture, Node, get, job, lines, receive, start_with, until};
+use crate::common::{self, Brings, Fixture, Node, get, job, lines, receive, start_with, until};
 use grid_engine::Engine;
 use grid_protocol::api::{
     JobInfo, JobState, NodeStanding, ResultStanding, TaskInfo, TaskResult, TaskState, Trusted,
 };
 use grid_protocol::{
-    Digest, Files, FromNode, GiveBackReason, JobId, LeaseOffer, RefuseCode, RejectCode, Side, Spec,
-    ToNode,
+    Delegation, Digest, Files, FromNode, GiveBackReason, JobId, LeaseOffer, RefuseCode, RejectCode,
+    Side, Spec, ToNode,
 };
 use grid_relay::{Config, TrustConfig};
 use grid_scheduler::trust::Rules;
@@ -224,9 +224,15 @@ async fn a_liar_is_caught_and_its_results_are_issued_again() {
     // It can't come back, not even after a restart.
     let relay = relay.restart_with(|config| config.trust.rules = RULES).await;
     let mut socket = common::connect(&relay.relay).await;
-    common::join(&mut socket, &relay.relay, 1).await;
+    let delegation = Some(Delegation::sign(&two.key, &liar.key.public()));
+    let brings = Brings { delegation, ..Brings::default() };
+    common::answer_challenge(&mut socket, &relay.relay, &liar.key, brings).await;
     let refused = receive(&mut socket).await;
     assert!(matches!(refused, Some(ToNode::Refused { code: 8, .. })), "{refused:?}");
+    // And what it brings is not written down.
+    let db = rusqlite::Connection::open(relay.dir.path().join("grid.sqlite")).unwrap();
+    let linked = "SELECT count(*) FROM nodes WHERE account NOT NULL";
+    assert_eq!(db.query_row(linked, [], |row| row.get(0)), Ok(0));
     relay.finish().await;
 }
 
