@@ -34,12 +34,6 @@ impl Read for Value {
     }
 }
 
-/// Reads each line of newline-delimited JSON.
-pub fn lines(bytes: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(serde_json::from_slice).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,12 +50,5 @@ mod tests {
         }
         assert_eq!(json!({"n": -1}).number("n"), 0);
         assert_eq!(json!({"n": u64::MAX}).number("n"), u64::MAX);
-    }
-
-    #[test]
-    fn lines_are_read_one_by_one() {
-        assert_eq!(lines(b"{\"a\":1}\n\n{\"a\":2}\n").unwrap().len(), 2);
-        assert!(lines(b"{\"a\":1}\n{").is_err());
-        assert_eq!(lines(b"").unwrap(), Vec::<Value>::new());
     }
 }

@@ -23,7 +23,8 @@ impl Keys {
     }
 }
 
-/// Asks for a key; `given` runs when the visitor says so.
+/// Asks for a key, which is set once it was typed: when its field is left, or
+/// the visitor says so. Then `given` runs.
 pub(super) fn ask(
     id: &'static str,
     label: &'static str,
@@ -31,8 +32,11 @@ pub(super) fn ask(
     key: RwSignal<String>,
     given: impl Fn() + 'static,
 ) -> AnyView {
+    let typed = StoredValue::new(key.get_untracked());
+    let take = move || key.set(typed.get_value().trim().to_owned());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        take();
         given();
     };
     view! {
@@ -41,7 +45,8 @@ pub(super) fn ask(
             <input
                 id=id class="wide" type="password" autocomplete="off" spellcheck="false"
                 prop:value=move || key.get()
-                on:input=move |event| key.set(event_target_value(&event))
+                on:input=move |event| typed.set_value(event_target_value(&event))
+                on:change=move |_| take()
             />
             <button class="main" type="submit">{say}</button>
         </form>

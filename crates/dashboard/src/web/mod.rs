@@ -8,6 +8,7 @@ mod key;
 mod net;
 mod pages;
 mod parts;
+mod stream;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -4,6 +4,7 @@
 use crate::route::Route;
 use crate::words;
 use leptos::prelude::*;
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 
 /// What a cell of a table, or a fact, shows.
@@ -128,6 +129,19 @@ pub(super) fn time(ms: u64, day: bool) -> String {
     format!("{} {clock}", String::from(date.to_locale_date_string("en-GB", &JsValue::UNDEFINED)))
 }
 
+/// Is it of this day, where the visitor is?
+pub(super) fn is_today(ms: u64) -> bool {
+    let day = |ms| String::from(js_sys::Date::new(&JsValue::from_f64(ms)).to_date_string());
+    day(ms as f64) == day(js_sys::Date::now())
+}
+
+/// What is to be said of figures that the relay doesn't know all of yet.
+pub(super) fn growing(figures: &Value) -> Option<&'static str> {
+    // What doesn't say so is complete.
+    (figures["complete"] == Value::Bool(false))
+        .then_some("The relay still reads its older entries: the figures grow.")
+}
+
 /// A table that scrolls sideways where it must. Heads that begin with `#` are
 /// of figures; an empty one is of a picture.
 pub(super) fn table(
@@ -238,9 +252,8 @@ pub(super) fn verdict(good: bool, title: &'static str, told: AnyView) -> AnyView
     .into_any()
 }
 
-/// Runs now and every so many milliseconds until the page is left.
+/// Runs every so many milliseconds until the page is left.
 pub(super) fn every(ms: u64, what: impl Fn() + 'static) {
-    what();
     let handle = set_interval_with_handle(what, std::time::Duration::from_millis(ms));
     on_cleanup(move || {
         if let Ok(handle) = handle {

@@ -1,12 +1,12 @@
 //! An owner's jobs: progress and results. The key stays in this page's memory
 //! and travels in a header.
 
-use crate::json::{self, Read as _};
+use crate::json::Read as _;
 use crate::route::Route;
 use crate::web::files::save;
 use crate::web::key::{self, Keys};
-use crate::web::net::{self, Shown};
-use crate::web::parts::{Cell, every, figures, notice, table, words_of};
+use crate::web::net::{self, Failed, Running, Shown};
+use crate::web::parts::{Cell, every, figures, notice, table, verdict, words_of};
 use crate::words;
 use crate::zip::Zip;
 use grid_protocol::{Files, JobId, Side};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 /// A running job is asked for again after this.
 const AGAIN_MS: u64 = 2_000;
-/// Results that the page lists.
+/// Results that the page lists: the first.
 const ROWS: usize = 200;
 const JOBS: [&str; 5] = ["Job", "State", "#Settled", "#Points", "Submitted"];
 const RESULTS: [&str; 6] = ["Task", "Ended", "Node", "#Points", "Proof", "Output"];
@@ -26,28 +26,31 @@ pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
     // An object with the jobs, and the results of the one.
     let shown = Shown::new();
     let load = move || {
-        if let Some(key) = key.try_get_untracked().filter(|key| !key.trim().is_empty()) {
-            shown.show(fetch(id, key));
+        if let Some(key) = key.try_get_untracked().filter(|key| !key.is_empty()) {
+            shown.show(fetch(id, key, shown.value));
         }
     };
+    load();
+    // Only while the key is let in.
     every(AGAIN_MS, move || {
-        let over = |shown: &Value| {
-            let jobs = shown.list("jobs");
-            !jobs.is_empty() && jobs.iter().all(|job| job.text("state") != "running")
-        };
-        if !shown.value.with_untracked(over) {
+        if shown.value.with_untracked(goes_on) && !shown.is_asking() {
             load();
         }
     });
-    let told = move || {
-        let jobs = shown.value.with(|shown| shown.list("jobs").to_vec());
-        match (id, jobs.first()) {
+    // Drawn anew only when they changed: there are buttons.
+    let part = move |name| Memo::new(move |_| shown.value.with(|shown| shown[name].clone()));
+    let (jobs, results) = (part("jobs"), part("results"));
+    let told = move || match jobs.get() {
+        Value::Array(jobs) => match (id, jobs.first()) {
             (Some(_), Some(job)) => Some(progress(job)),
             (None, Some(_)) => Some(table("Jobs", &JOBS, move || jobs.iter().map(row).collect())),
-            _ => None,
-        }
+            _ => words_of("empty", Some("No jobs yet.".to_owned())),
+        },
+        _ => None,
     };
-    let listed = Memo::new(move |_| shown.value.with(|shown| !shown.list("results").is_empty()));
+    let runs =
+        Memo::new(move |_| id.filter(|_| jobs.with(|jobs| jobs[0].text("state") == "running")));
+    let listed = Memo::new(move |_| id.filter(|_| results.with(|results| results[0].is_object())));
     view! {
         <h1>{if id.is_some() { "Job" } else { "Your jobs" }}</h1>
         <p class="whole">{id.map(|id| id.to_string())}</p>
@@ -59,21 +62,85 @@ pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
             The relay and every node that gets a task can read its input."</p>
         {notice(shown.failed.into())}
         {told}
-        {move || id.filter(|_| listed.get()).map(|id| list(id, shown, key))}
+        {move || runs.get().map(|id| end(id, shown, key))}
+        {move || listed.get().map(|id| list(id, jobs, results, shown.failed, key))}
     }
     .into_any()
 }
 
-/// The job, or all of them, and the job's results.
-async fn fetch(id: Option<JobId>, key: String) -> Result<Value, String> {
+/// May there be more to come?
+fn goes_on(shown: &Value) -> bool {
+    let jobs = shown.list("jobs");
+    let is_short = |results: &Vec<Value>| (results.len() as u64) < to_list(&jobs[0]);
+    shown.is_object()
+        && (jobs.is_empty()
+            || jobs.iter().any(|job| job.text("state") == "running")
+            || shown["results"].as_array().is_some_and(is_short))
+}
+
+/// Results of a job that are there, and are listed.
+fn to_list(job: &Value) -> u64 {
+    job.number("done").min(ROWS as u64)
+}
+
+/// The job, or all of them, and the job's results. Those that are `shown` are
+/// not fetched again: they are canonical, and nothing comes before them. What
+/// comes is shown as it comes.
+async fn fetch(id: Option<JobId>, key: String, shown: RwSignal<Value>) -> Result<Value, Failed> {
     let Some(id) = id else {
         return Ok(json!({"jobs": net::json("v1/jobs", &key).await?}));
     };
     let job = net::json(&format!("v1/jobs/{id}"), &key).await?;
-    let path = format!("v1/jobs/{id}/results?after=0");
-    let results = json::lines(&net::bytes(&path, &key).await?);
-    let results = results.map_err(|why| format!("{path}: an answer not understood: {why}"))?;
-    Ok(json!({"jobs": [job], "results": results}))
+    let wanted = to_list(&job) as usize;
+    let mut results = shown.with_untracked(|shown| shown.list("results").to_vec());
+    let now = move |results: &[Value]| json!({"jobs": [job], "results": results});
+    shown.set(now(&results));
+    if results.len() < wanted {
+        let after = results.last().map_or(0, |result| result.number("seq"));
+        let path = format!("v1/jobs/{id}/results?after={after}");
+        let answer = net::send("GET", &path, &key, None).await?;
+        let hear = &mut |line: &[u8]| {
+            let result = net::read(&path, line)?;
+            // Without its output, which may be large.
+            let part = |name: &str| result[name].clone();
+            results.push(json!({
+                "seq": part("seq"), "index": part("index"), "name": part("name"),
+                "body": result["receipt"]["body"],
+            }));
+            shown.set(now(&results));
+            Ok(results.len() < wanted)
+        };
+        answer.lines(hear).await?;
+    }
+    Ok(now(&results))
+}
+
+/// The way to end a job, behind a second click.
+fn end(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
+    let asked = RwSignal::new(false);
+    let confirm = move |_| {
+        let key = key.get_untracked();
+        asked.set(false);
+        shown.show(async move {
+            net::send("POST", &format!("v1/jobs/{id}/cancel"), &key, None).await?;
+            fetch(Some(id), key, shown.value).await
+        });
+    };
+    let sure = move || {
+        let told = view! {
+            <p>"Results that are settled stay, with their proofs. Tasks that are not are dropped, \
+                and what is left of the budget comes back."</p>
+            <button type="button" class="main" on:click=confirm>"End it"</button>
+            " "
+            <button type="button" on:click=move |_| asked.set(false)>"Let it run"</button>
+        };
+        verdict(false, "End this job?", told.into_any())
+    };
+    let ask = move || {
+        view! { <p><button type="button" on:click=move |_| asked.set(true)>"End this job"</button></p> }
+            .into_any()
+    };
+    (move || if asked.get() { sure() } else { ask() }).into_any()
 }
 
 fn state(job: &Value) -> (&'static str, String) {
@@ -126,42 +193,42 @@ fn row(job: &Value) -> Vec<Cell> {
     ]
 }
 
-fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
+fn list(
+    id: JobId,
+    jobs: Memo<Value>,
+    results: Memo<Value>,
+    failed: RwSignal<Option<String>>,
+    key: RwSignal<String>,
+) -> AnyView {
     let download = move |index: u64| {
         let asked = key.get_untracked();
         spawn_local(async move {
             let path = format!("v1/jobs/{id}/tasks/{index}/output");
-            match net::bytes(&path, &asked).await.and_then(|bytes| stdout(&bytes)) {
+            let bytes = net::bytes(&path, &asked).await.map_err(String::from);
+            match bytes.and_then(|bytes| stdout(&bytes)) {
                 Ok((name, bytes)) => save(&format!("task-{index}-{name}"), &bytes),
                 Err(why) => {
-                    let _ = shown.failed.try_set(Some(why));
+                    let _ = failed.try_set(Some(why));
                 }
             }
         });
     };
-    let packing = RwSignal::new(None::<String>);
+    let (packing, told) = (RwSignal::new(None::<Running>), RwSignal::new(String::new()));
     let download_all = move |_| {
         let asked = key.get_untracked();
-        let tasks = shown.value.with_untracked(|shown| {
-            let task = |result: &Value| (result.number("index"), result.text("name").to_owned());
-            shown.list("results").iter().map(task).collect::<Vec<_>>()
-        });
-        packing.set(Some(String::new()));
-        spawn_local(async move {
-            let packed = pack(id, tasks, &asked, packing).await;
-            if packing.try_set(None).is_none() {
-                match packed {
-                    Ok(bytes) => {
-                        save(&format!("job-{}.zip", words::short(&id.to_string())), &bytes)
-                    }
-                    Err(why) => shown.failed.set(Some(why)),
-                }
+        let running = net::run(async move {
+            match pack(id, &asked, told).await {
+                Ok(bytes) => save(&format!("job-{}.zip", words::short(&id.to_string())), &bytes),
+                Err(why) => failed.set(Some(why.into())),
             }
+            told.set(String::new());
+            packing.set(None);
         });
+        packing.set(Some(running));
     };
     let row = move |result: &Value| {
         let (index, name) = (result.number("index"), result.text("name").to_owned());
-        let body = &result["receipt"]["body"];
+        let body = &result["body"];
         let label = format!("Download {name}");
         vec![
             Cell::Tone("", name),
@@ -172,12 +239,10 @@ fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
             Cell::Button("Download", label, Box::new(move || download(index))),
         ]
     };
-    let rows = move || {
-        shown.value.with(|shown| shown.list("results").iter().take(ROWS).map(row).collect())
-    };
+    let rows =
+        move || results.with(|results| results.as_array().into_iter().flatten().map(row).collect());
     let more = move || {
-        let count = shown.value.with(|shown| shown.list("results").len());
-        let more = count.saturating_sub(ROWS) as u64;
+        let more = jobs.with(|jobs| jobs[0].number("done")).saturating_sub(ROWS as u64);
         (more > 0)
             .then(|| format!("and {} more: `grid results` gets them all.", words::count(more)))
     };
@@ -186,29 +251,26 @@ fn list(id: JobId, shown: Shown, key: RwSignal<String>) -> AnyView {
             <h2 id="results">"Results"</h2>
             <button
                 type="button" id="all" on:click=download_all
-                disabled=move || packing.get().is_some()
+                disabled=move || packing.with(Option::is_some)
             >"Download all (.zip)"</button>
         </div>
-        <p role="status">{move || packing.get()}</p>
+        <p role="status">{told}</p>
         {table("Results", &RESULTS, rows)}
         {move || words_of("empty", more())}
     }
     .into_any()
 }
 
-/// All outputs as one file: a folder for each task, named after it.
-async fn pack(
-    id: JobId,
-    tasks: Vec<(u64, String)>,
-    key: &str,
-    packing: RwSignal<Option<String>>,
-) -> Result<Vec<u8>, String> {
+/// All outputs that there are as one file: a folder for each task, named after
+/// it.
+async fn pack(id: JobId, key: &str, told: RwSignal<String>) -> Result<Vec<u8>, Failed> {
+    let tasks = net::json(&format!("v1/jobs/{id}/tasks"), key).await?;
+    let settled =
+        tasks.as_array().into_iter().flatten().filter(|task| task.text("state") == "done");
     let mut zip = Zip::default();
-    for (done, (index, name)) in tasks.into_iter().enumerate() {
-        let told = format!("Fetching: {} done", words::counted(done as u64, "output"));
-        if packing.try_set(Some(told)).is_some() {
-            return Err("The page was left.".into());
-        }
+    for (done, task) in settled.enumerate() {
+        told.set(format!("Fetching: {} done", words::counted(done as u64, "output")));
+        let (index, name) = (task.number("index"), task.text("name"));
         let list = net::bytes(&format!("v1/jobs/{id}/tasks/{index}/output"), key).await?;
         // No task's name leads out of the archive's folder.
         let safe = |c: char| if c.is_alphanumeric() || "-_ ".contains(c) { c } else { '-' };
@@ -216,9 +278,8 @@ async fn pack(
         for (path, bytes) in files(&list)?.iter() {
             let path = path.trim_start_matches('/');
             if !zip.add(&format!("{index:05} {folder}/{path}"), bytes) {
-                return Err(
-                    "All outputs are too much for one file: `grid results` gets them.".into()
-                );
+                let why = "All outputs are too much for one file: `grid results` gets them.";
+                return Err(why.to_owned().into());
             }
         }
     }

@@ -3,11 +3,13 @@
 use super::people;
 use crate::json::Read as _;
 use crate::web::net::Shown;
-use crate::web::parts::{Cell, choice, notice, percents, table, time, words_of};
+use crate::web::parts::{Cell, choice, every, growing, notice, percents, table, time, words_of};
 use crate::words;
 use leptos::prelude::*;
 use serde_json::Value;
 
+/// Leaders that are not complete are asked for again after this.
+const AGAIN_MS: u64 = 3_000;
 /// Days of UTC.
 const SPANS: [(&str, &str); 3] = [("day", "Today"), ("week", "Seven days"), ("all", "All time")];
 const OF: [(&str, &str); 3] = [("nodes", "Nodes"), ("people", "People"), ("teams", "Teams")];
@@ -19,10 +21,15 @@ pub(in crate::web) fn leaderboard() -> AnyView {
     let span = RwSignal::new("all");
     let of = RwSignal::new("nodes");
     let shown = Shown::new();
+    let path = Memo::new(move |_| format!("v1/leaders?span={}&of={}", span.get(), of.get()));
     Effect::new(move |_| {
         shown.clear();
-        let path = format!("v1/leaders?span={}&of={}", span.get(), of.get());
-        shown.load(path, String::new());
+        shown.load(path.get(), String::new());
+    });
+    every(AGAIN_MS, move || {
+        if shown.value.with_untracked(|leaders| growing(leaders).is_some()) && !shown.is_asking() {
+            shown.load(path.get_untracked(), String::new());
+        }
     });
     let list = move || match of.get() {
         "nodes" => table("Nodes by points", &NODES, move || shown.value.with(rows)),
@@ -102,8 +109,9 @@ fn below(leaders: &Value, of: &str) -> Option<String> {
         0 => format!("{nodes} earned something."),
         from_ms => format!("{nodes} earned something since {}.", time(from_ms, true)),
     };
-    if !leaders.flag("complete") {
-        text.push_str(" The relay still reads its older entries: the figures grow.");
+    if let Some(growing) = growing(leaders) {
+        text.push(' ');
+        text.push_str(growing);
     }
     Some(text)
 }

@@ -5,13 +5,13 @@ use crate::json::Read as _;
 use crate::picture::{self, Dot};
 use crate::web::chart::{Data, chart};
 use crate::web::net::Shown;
-use crate::web::parts::{Cell, choice, every, figures, notice, table, time};
+use crate::web::parts::{
+    Cell, choice, every, figures, growing, is_today, notice, table, time, words_of,
+};
+use crate::web::stream::{self, State};
 use crate::words;
 use leptos::prelude::*;
 use serde_json::Value;
-use wasm_bindgen::JsCast as _;
-use wasm_bindgen::prelude::Closure;
-use web_sys::{EventSource, MessageEvent};
 
 const SPANS: [(&str, &str); 3] = [("hour", "1 h"), ("day", "24 h"), ("month", "30 d")];
 /// Charts are asked for again after this.
@@ -20,42 +20,38 @@ const CHARTS_MS: u64 = 10_000;
 const REMEMBER_MS: u64 = 5_000;
 /// Where it is kept.
 const REMEMBERED: &str = "grid-live";
-/// A stream that the relay ended is asked for again after this.
-const AGAIN_MS: u64 = 5_000;
 const SETTLED: [&str; 6] = ["Settled", "Node", "Ended", "#Agree", "#Points", "Proof"];
 const NODES: [&str; 5] = ["Node", "Software", "#Running", "#Receipts", "#Points"];
 
 pub(in crate::web) fn overview() -> AnyView {
     let live = RwSignal::new(Value::Null);
-    let lost = RwSignal::new(false);
-    let stream = StoredValue::new_local(None::<Stream>);
-    // An EventSource comes back by itself, unless the relay refused it.
-    every(AGAIN_MS, move || {
-        if stream.with_value(|stream| stream.as_ref().is_none_or(Stream::is_closed)) {
-            stream.set_value(Stream::open(live, lost));
-        }
-    });
-    on_cleanup(move || {
-        stream.try_set_value(None);
-    });
-    let status = move || match (lost.get(), live.with(Value::is_object)) {
-        (true, _) => ("lost", "Stream lost, trying again"),
-        (false, true) => ("live", "Live"),
-        (false, false) => ("opening", "Connecting…"),
+    let state = stream::follow(live);
+    let history = Shown::new();
+    let status = move || match state.get() {
+        State::Live => ("live", "Live"),
+        State::Opening => ("opening", "Connecting…"),
+        State::Lost => ("lost", "Stream lost, trying again"),
+        State::Crowded => ("slow", "Every half minute"),
     };
-    let unreachable = Signal::derive(move || {
-        let at = live.with(|live| live.number("time_ms"));
-        lost.get().then(|| {
-            let seen = match at {
+    let trouble = Signal::derive(move || match state.get() {
+        State::Opening | State::Live => None,
+        State::Lost => {
+            let seen = match live.with(|live| live.number("time_ms")) {
                 0 => "It was not seen before.".to_owned(),
                 at => format!("What is shown is how it was at {}.", time(at, true)),
             };
-            format!("Off line: the relay can't be reached. {seen} This page goes on trying.")
-        })
+            Some(format!("Off line: the relay can't be reached. {seen} This page goes on trying."))
+        }
+        State::Crowded => Some(
+            "Many watch this relay now: its figures come every half minute, until there is room \
+                for one more."
+                .to_owned(),
+        ),
     });
+    let grows = move || live.with(growing).or_else(|| history.value.with(growing));
     // What was seen last, until there is something newer.
     Effect::new(move |_| {
-        if lost.get() && live.with_untracked(Value::is_null) {
+        if state.get() == State::Lost && live.with_untracked(Value::is_null) {
             live.set(remembered());
         }
     });
@@ -69,10 +65,11 @@ pub(in crate::web) fn overview() -> AnyView {
             <h1>"The network now"</h1>
             <p class="stream" role="status" data-state=move || status().0>{move || status().1}</p>
         </div>
-        {notice(unreachable)}
+        {notice(trouble)}
         {figures(move || live.with(large))}
+        {move || words_of("empty", grows().map(str::to_owned))}
         {drawn_network(live)}
-        {charts()}
+        {charts(history)}
         <h2>"Receipts as they settle"</h2>
         {table("Receipts as they settle", &SETTLED, rows("settled", settled))}
         <h2>"Nodes on line"</h2>
@@ -99,14 +96,13 @@ fn remembered() -> Value {
 }
 
 fn large(live: &Value) -> Vec<(&'static str, String)> {
-    let unknown = live.is_null();
-    let figure = |name, of: fn(u64) -> String, member| {
-        (name, if unknown { "–".into() } else { of(live.number(member)) })
-    };
+    // What is not known is no 0.
+    let figure =
+        |name, of: fn(u64) -> String, member| (name, live[member].as_u64().map_or("–".into(), of));
     let settled = live.number("tasks_settled");
-    let verified = match settled + live.number("tasks_provisional") {
-        0 => "–".into(),
-        all => words::percent(settled, all),
+    let verified = match live["tasks_provisional"].as_u64().map(|open| settled + open) {
+        None | Some(0) => "–".into(),
+        Some(all) => words::percent(settled, all),
     };
     vec![
         figure("Nodes on line", words::count, "nodes_online"),
@@ -151,8 +147,9 @@ fn drawn_network(live: RwSignal<Value>) -> AnyView {
 
 fn settled(settled: &Value) -> Vec<Cell> {
     let (agree, lost) = (settled.number("agree"), settled.number("lost"));
+    let time_ms = settled.number("time_ms");
     vec![
-        Cell::Time(settled.number("time_ms"), false),
+        Cell::Time(time_ms, !is_today(time_ms)),
         Cell::Key(settled.text("node").to_owned()),
         Cell::ending(settled.text("reason"), None),
         match lost {
@@ -178,19 +175,15 @@ fn node(node: &Value) -> Vec<Cell> {
     ]
 }
 
-fn charts() -> AnyView {
+fn charts(shown: Shown) -> AnyView {
     let span = RwSignal::new("hour");
-    let shown = Shown::new();
-    let load = move || {
-        if let Some(span) = span.try_get_untracked() {
-            shown.load(format!("v1/history?span={span}"), String::new());
+    let load = move |span: &str| shown.load(format!("v1/history?span={span}"), String::new());
+    Effect::new(move |_| load(span.get()));
+    every(CHARTS_MS, move || {
+        if !shown.is_asking() {
+            load(span.get_untracked());
         }
-    };
-    Effect::new(move |_| {
-        span.track();
-        load();
     });
-    every(CHARTS_MS, load);
     let data = move |lines: &'static [Line]| {
         Signal::derive(move || shown.value.with(|history| drawn(history, lines)))
     };
@@ -242,8 +235,8 @@ fn energy(history: RwSignal<Value>) -> AnyView {
         <details class="energy">
             <summary>"Electricity for that, estimated: "<output>{told}</output></summary>
             <p class="hint">"No browser tells what it draws. This takes a core for so many watts \
-                beside what its machine draws anyway, executing so much fuel a second; replicas \
-                and the relay's own runs are not in it."</p>
+                beside what its machine draws anyway, executing so much fuel a second. Replicas \
+                that agree are in it; runs that lost, and the relay's own, are not."</p>
             <div class="fields">
                 {field("watts", "Watts of a busy core", watts)}
                 {field("speed", "Million fuel a second", speed)}
@@ -266,48 +259,14 @@ fn a_second(count: u64, step_ms: u64) -> u64 {
 }
 
 fn drawn(history: &Value, lines: &[Line]) -> Data {
-    let (moments, step_ms) = (history.list("moments"), history.number("step_ms"));
+    // The last moment is not over: beside whole ones it would be a fall.
+    let moments = history.list("moments").split_last().map_or(&[][..], |(_, over)| over);
+    let step_ms = history.number("step_ms");
     let line = |(name, member, of): &Line| {
         (*name, moments.iter().map(|m| of(m.number(member), step_ms)).collect())
     };
     Data {
         times: moments.iter().map(|m| m.number("from_ms")).collect(),
         lines: lines.iter().map(line).collect(),
-    }
-}
-
-/// The relay's stream, which ends with this.
-struct Stream {
-    source: EventSource,
-    _told: Closure<dyn FnMut(MessageEvent)>,
-    _broke: Closure<dyn FnMut()>,
-}
-
-impl Stream {
-    fn open(live: RwSignal<Value>, lost: RwSignal<bool>) -> Option<Self> {
-        let source = EventSource::new("v1/live").ok()?;
-        let told = Closure::new(move |event: MessageEvent| {
-            let text = event.data().as_string().unwrap_or_default();
-            if let Ok(now) = serde_json::from_str(&text) {
-                lost.set(false);
-                live.set(now);
-            }
-        });
-        let broke = Closure::new(move || lost.set(true));
-        source.set_onmessage(Some(told.as_ref().unchecked_ref()));
-        source.set_onerror(Some(broke.as_ref().unchecked_ref()));
-        Some(Self { source, _told: told, _broke: broke })
-    }
-
-    fn is_closed(&self) -> bool {
-        self.source.ready_state() == EventSource::CLOSED
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.source.set_onmessage(None);
-        self.source.set_onerror(None);
-        self.source.close();
     }
 }

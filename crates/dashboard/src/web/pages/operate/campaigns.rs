@@ -29,7 +29,7 @@ pub(super) fn campaigns(all: Memo<Value>, again: impl Fn() + Copy + Send + 'stat
             let path = "v1/operator/campaign-file";
             let answer = net::upload("POST", path, &key.get_untracked(), &bytes).await?;
             file.set_value(Some(bytes));
-            net::read(path, &net::body(&answer).await?)
+            Ok(net::read(path, &answer.bytes().await?)?)
         });
     };
     let end = move |campaign: &Value| {

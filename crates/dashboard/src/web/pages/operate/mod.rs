@@ -5,7 +5,7 @@ mod campaigns;
 use crate::json::Read as _;
 use crate::route::Route;
 use crate::web::key::{self, Keys};
-use crate::web::net::{self, Shown};
+use crate::web::net::{self, Failed, Shown};
 use crate::web::parts::{Cell, every, facts, figures, notice, table, words_of};
 use crate::words;
 use leptos::prelude::*;
@@ -37,13 +37,13 @@ pub(in crate::web) fn operate() -> AnyView {
     // An object with each part.
     let shown = Shown::new();
     let load = move || {
-        if let Some(key) = key.try_get_untracked().filter(|key| !key.trim().is_empty()) {
+        if let Some(key) = key.try_get_untracked().filter(|key| !key.is_empty()) {
             shown.show(fetch(key));
         }
     };
-    // Only after it was let in: each wrong key counts.
+    // Only while it is let in: each wrong key counts.
     every(AGAIN_MS, move || {
-        if shown.value.with_untracked(Value::is_object) {
+        if shown.value.with_untracked(Value::is_object) && !shown.is_asking() {
             load();
         }
     });
@@ -78,7 +78,7 @@ fn door(key: RwSignal<String>, shown: Shown, load: impl Fn() + Copy + 'static) -
     .into_any()
 }
 
-async fn fetch(key: String) -> Result<Value, String> {
+async fn fetch(key: String) -> Result<Value, Failed> {
     let mut all = Map::new();
     for part in PARTS {
         let name = part.trim_start_matches("operator/");
@@ -124,7 +124,7 @@ fn inside(shown: RwSignal<Value>, again: impl Fn() + Copy + Send + 'static) -> A
         <h2>"Refused receipts"</h2>
         {table("Refused receipts by reason", &REASONS, move || shown.with(|shown| reasons(&shown["refusals"])))}
         {move || words_of("empty", shown.with(|shown| {
-            shown["refusals"].list("since_start").is_empty().then(|| "None since the start.".to_owned())
+            reasons(&shown["refusals"]).is_empty().then(|| "None in the last 7 days.".to_owned())
         }))}
         <h3>"The last of them"</h3>
         {table("The last refused receipts", &REFUSED, rows("refusals", "latest", refused))}
@@ -224,24 +224,31 @@ fn node(node: &Value) -> Vec<Cell> {
     ]
 }
 
-/// Each reason with its counts.
+/// Each reason with its counts: those since the start, and those that only the
+/// hours before it know.
 fn reasons(refusals: &Value) -> Vec<Vec<Cell>> {
-    let hours = refusals.list("hours");
-    let newest = hours.last().map_or(0, |hour| hour.number("from_ms"));
+    let (hours, started) = (refusals.list("hours"), refusals.list("since_start"));
     let since = |from_ms: u64, reason: &str| -> u64 {
         let within = hours.iter().filter(|hour| hour.number("from_ms") > from_ms);
         within.map(|hour| hour["reasons"].number(reason)).sum()
     };
-    let row = |reason: &Value| {
-        let name = reason.text("reason");
+    let mut names: Vec<&str> = started.iter().map(|reason| reason.text("reason")).collect();
+    for name in hours.iter().filter_map(|hour| hour["reasons"].as_object()).flat_map(Map::keys) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let yesterday = (js_sys::Date::now() as u64).saturating_sub(24 * 3_600_000);
+    let row = |name: &str| {
+        let same = started.iter().filter(|reason| reason.text("reason") == name);
         vec![
             Cell::Text(name.replace('_', " ")),
-            Cell::count(since(newest.saturating_sub(24 * 3_600_000), name)),
+            Cell::count(since(yesterday, name)),
             Cell::count(since(0, name)),
-            Cell::count(reason.number("count")),
+            Cell::count(same.map(|reason| reason.number("count")).sum()),
         ]
     };
-    refusals.list("since_start").iter().map(row).collect()
+    names.into_iter().map(row).collect()
 }
 
 fn refused(refused: &Value) -> Vec<Cell> {

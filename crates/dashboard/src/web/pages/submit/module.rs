@@ -141,7 +141,7 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
         return Err(format!("{} is larger than the 32 MiB that a module may have.", module.name()));
     }
     let answer = net::upload("POST", "v1/modules", key, &read(&module).await?).await?;
-    let module = net::read("v1/modules", &net::body(&answer).await?)?;
+    let module = net::read("v1/modules", &answer.bytes().await?)?;
     job["module"] = module.text("source").into();
     let tasks = tasks(chosen.how.get_untracked(), inputs).await?;
     let all = tasks.len() as u64;
@@ -168,8 +168,7 @@ async fn send(chosen: Chosen, key: &str) -> Result<String, String> {
     }
     job["tasks"] = described.into();
     let answer = net::send("POST", "v1/jobs", key, Some(&job.to_string().into())).await?;
-    let body = net::body(&answer).await?;
-    Ok(net::read("v1/jobs", &body)?.text("id").to_owned())
+    Ok(net::read("v1/jobs", &answer.bytes().await?)?.text("id").to_owned())
 }
 
 /// A task's input before it is read.

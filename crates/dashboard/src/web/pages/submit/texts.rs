@@ -3,13 +3,11 @@
 use super::{area, field, number};
 use crate::json::Read as _;
 use crate::web::files::save;
-use crate::web::net::{self, Shown};
+use crate::web::net::{self, Answer, Failed, Running, Shown};
 use crate::web::parts::notice;
 use crate::words;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use serde_json::{Value, json};
-use web_sys::Response;
 
 /// Texts of one call.
 const MOST_TEXTS: usize = 2_048;
@@ -20,12 +18,11 @@ struct Asking {
     key: RwSignal<String>,
     model: RwSignal<String>,
     text: RwSignal<String>,
-    busy: RwSignal<bool>,
     failed: RwSignal<Option<String>>,
     /// The job that computes it, once the relay says so.
     job: RwSignal<Option<String>>,
-    /// Tells whether the visitor wants what is on its way.
-    wanted: StoredValue<u32>,
+    /// What is on its way. The relay ends a job whose answer nobody waits for.
+    running: RwSignal<Option<Running>>,
 }
 
 impl Asking {
@@ -35,56 +32,47 @@ impl Asking {
             key,
             model: text(),
             text: text(),
-            busy: RwSignal::new(false),
             failed: RwSignal::new(None),
             job: RwSignal::new(None),
-            wanted: StoredValue::new(0),
+            running: RwSignal::new(None),
         }
     }
 
     /// Asks, and hears about it until it is over, was stopped or the page left.
-    fn ask(self, asking: impl AsyncFnOnce(Self, u32) -> Result<(), String> + 'static) {
-        let mine = self.wanted.with_value(|wanted| wanted + 1);
-        self.wanted.set_value(mine);
-        self.busy.set(true);
+    fn ask(self, asking: impl AsyncFnOnce(Self) -> Result<(), Failed> + 'static) {
         self.failed.set(None);
         self.job.set(None);
-        spawn_local(async move {
-            let asked = asking(self, mine).await;
-            if self.is_wanted(mine) {
-                self.busy.set(false);
-                self.failed.set(asked.err());
-            }
+        let running = net::run(async move {
+            let asked = asking(self).await;
+            self.running.set(None);
+            self.failed.set(asked.err().map(String::from));
         });
+        self.running.set(Some(running));
     }
 
-    fn is_wanted(self, mine: u32) -> bool {
-        self.wanted.try_get_value() == Some(mine)
+    fn is_busy(self) -> bool {
+        self.running.with(Option::is_some)
     }
 
-    fn stop(self) {
-        self.wanted.update_value(|wanted| *wanted += 1);
-        self.busy.set(false);
-    }
-
-    async fn post(self, path: &str, body: Value) -> Result<Response, String> {
+    async fn post(self, path: &str, body: Value) -> Result<Answer, Failed> {
         let key = self.key.get_untracked();
         let answer = net::send("POST", path, &key, Some(&body.to_string().into())).await?;
         // `https://relay.example/v1/jobs/ID/...`: where the receipt is.
-        let receipt = answer.headers().get("grid-receipt").ok().flatten().unwrap_or_default();
+        let receipt = answer.header("grid-receipt");
         let mut parts = receipt.split('/').skip_while(|part| *part != "jobs");
-        let _ = self.job.try_set(parts.nth(1).map(str::to_owned));
+        self.job.set(parts.nth(1).map(str::to_owned));
         Ok(answer)
     }
 
     /// What to press, and what went wrong.
     fn below(self, say: &'static str) -> AnyView {
-        let (busy, job) = (self.busy, self.job);
+        let busy = move || self.is_busy();
+        let stop = move |_| self.running.set(None);
         view! {
             <p class="row">
-                <button class="main" type="submit" disabled=move || busy.get()>{say}</button>
-                <button type="button" hidden=move || !busy.get() on:click=move |_| self.stop()>"Stop"</button>
-                {move || job.get().map(|job| view! {
+                <button class="main" type="submit" disabled=busy>{say}</button>
+                <button type="button" hidden=move || !busy() on:click=stop>"Stop"</button>
+                {move || self.job.get().map(|job| view! {
                     <a href=format!("#/job/{job}")>"The job, its receipts and proofs"</a>
                 })}
             </p>
@@ -135,7 +123,7 @@ pub(super) fn prompt(key: RwSignal<String>, models: Shown) -> AnyView {
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         answer.set(String::new());
-        asking.ask(async move |asking: Asking, mine| {
+        asking.ask(async move |asking: Asking| {
             let most = number("The most tokens", &most.get_untracked())?;
             let body = json!({
                 "model": asking.model.get_untracked(),
@@ -145,18 +133,17 @@ pub(super) fn prompt(key: RwSignal<String>, models: Shown) -> AnyView {
                 "stream": true,
             });
             let stream = asking.post("v1/chat/completions", body).await?;
-            net::events(&stream, |event| {
-                if !asking.is_wanted(mine) {
-                    return Ok(false);
-                }
+            let hear = &mut |line: &[u8]| {
+                let data = line.strip_prefix(b"data:").unwrap_or_default();
+                let event: Value = serde_json::from_slice(data).unwrap_or_default();
                 if let Some(error) = event.get("error") {
                     return Err(error.text("message").to_owned());
                 }
                 let piece = &event["choices"][0]["delta"];
                 answer.update(|answer| answer.push_str(piece.text("content")));
                 Ok(true)
-            })
-            .await
+            };
+            Ok(stream.lines(hear).await?)
         });
     };
     view! {
@@ -169,7 +156,7 @@ pub(super) fn prompt(key: RwSignal<String>, models: Shown) -> AnyView {
         <h2>"Answer"</h2>
         <p class="hint">"As a node writes it. It is provisional until the relay has checked it; the \
             job's page has the result that was settled, with its proof."</p>
-        <div class="answer" role="status" aria-live="polite" aria-busy=move || asking.busy.get().to_string()>
+        <div class="answer" role="status" aria-live="polite" aria-busy=move || asking.is_busy().to_string()>
             {move || answer.get()}
         </div>
     }
@@ -182,20 +169,19 @@ pub(super) fn embed(key: RwSignal<String>, models: Shown) -> AnyView {
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         found.set(Value::Null);
-        asking.ask(async move |asking: Asking, mine| {
+        asking.ask(async move |asking: Asking| {
             let text = asking.text.get_untracked();
             let texts: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
             if !(1..=MOST_TEXTS).contains(&texts.len()) {
-                return Err(format!("Give 1 to {} texts, one a line.", words::count(2_048)));
+                return Err(format!("Give 1 to {} texts, one a line.", words::count(2_048)).into());
             }
             let body = json!({"model": asking.model.get_untracked(), "input": texts});
             let answer = asking.post("v1/embeddings", body).await?;
-            let answer = net::read("v1/embeddings", &net::body(&answer).await?)?;
-            if asking.is_wanted(mine) {
-                let rows = texts.iter().zip(answer.list("data"));
-                let row = |(text, row): (&&str, &Value)| json!({"text": text, "embedding": row["embedding"]});
-                found.set(rows.map(row).collect());
-            }
+            let answer = net::read("v1/embeddings", &answer.bytes().await?)?;
+            let rows = texts.iter().zip(answer.list("data"));
+            let row =
+                |(text, row): (&&str, &Value)| json!({"text": text, "embedding": row["embedding"]});
+            found.set(rows.map(row).collect());
             Ok(())
         });
     };
