@@ -265,12 +265,6 @@ pub(crate) async fn receive(socket: &mut Socket) -> Option<ToNode> {
     timeout(PATIENCE, next).await.expect("the relay says nothing")
 }
 
-/// Says hello and answers the challenge: what comes then is the relay's word.
-pub(crate) async fn join(socket: &mut Socket, relay: &RelayHandle, seed: u8) {
-    let key = SigningKey::from_seed([seed; 32]);
-    answer_challenge(socket, relay, &key, Brings::default()).await;
-}
-
 /// What a node brings when it joins.
 #[derive(Default)]
 pub(crate) struct Brings<'a> {
