@@ -23,6 +23,32 @@ pub(crate) fn npm_folder() -> PathBuf {
     crate::root().join("tests/browser")
 }
 
+/// What building every test takes at least, and what is left to do where that
+/// was done before.
+const BUILD_BYTES: u64 = 8 << 30;
+const REBUILD_BYTES: u64 = 1 << 30;
+
+/// Fails at once where a build of every test would fail after ten minutes.
+pub(crate) fn disk() -> Result<()> {
+    let root = crate::root();
+    let disk = rustix::fs::statvfs(root).with_context(|| root.display().to_string())?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let built = root.join("target/debug/grid-relay").exists();
+    room(free, if built { REBUILD_BYTES } else { BUILD_BYTES })
+}
+
+fn room(free: u64, needed: u64) -> Result<()> {
+    let gib = |bytes: u64| bytes as f64 / (1_u64 << 30) as f64;
+    if free < needed {
+        let (free, needed) = (gib(free), gib(needed));
+        bail!(
+            "the disk has {free:.1} GiB free, and the tests take {needed:.0} GiB or more: make room, for \
+             example by `rm -r target/release target/debug/incremental`"
+        );
+    }
+    Ok(())
+}
+
 pub(crate) fn run() -> Result<()> {
     debian_packages()?;
     rust()?;
@@ -238,7 +264,17 @@ pub(crate) fn run_alone() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_debian_12;
+    use super::{is_debian_12, room};
+
+    #[test]
+    fn a_full_disk_is_told_of() {
+        assert!(room(8 << 30, 8 << 30).is_ok());
+        let words = room(3 << 29, 8 << 30).unwrap_err().to_string();
+        assert!(
+            words.starts_with("the disk has 1.5 GiB free, and the tests take 8 GiB"),
+            "{words}"
+        );
+    }
 
     #[test]
     fn only_debian_12_gets_its_packages() {

@@ -131,6 +131,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         return Ok(true);
     }
     let start = Instant::now();
+    crate::setup::disk()?;
     crate::setup::run()?;
     let wanted = |info: &&LayerInfo| options.only.is_empty() || options.only.contains(&info.layer);
     let outcomes: Vec<Outcome> = LAYERS.iter().filter(wanted).map(run_layer).collect();
