@@ -35,6 +35,9 @@ pub struct Live {
     pub fuel: u64,
     /// The last settlements, newest first, at most 20.
     pub settled: Vec<SettledInfo>,
+    /// False while the relay still reads its older entries, of which these two
+    /// are made: the settlements, and how many of late.
+    pub complete: bool,
 }
 
 /// Nodes of one kind of software.

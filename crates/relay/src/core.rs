@@ -75,7 +75,10 @@ pub(crate) struct Core {
     pub(crate) refusals: Refusals,
     sessions_so_far: u64,
     pub(crate) recent: VecDeque<ReceiptInfo>,
+    /// Receipts that agree with canonical results.
     pub(crate) tasks_done: u64,
+    /// Tasks that have their canonical result.
+    pub(crate) tasks_settled: u64,
     pub(crate) fuel: u64,
 }
 
@@ -97,6 +100,7 @@ impl Core {
             sessions_so_far: 0,
             recent: VecDeque::new(),
             tasks_done: 0,
+            tasks_settled: 0,
             fuel: 0,
         }
     }

@@ -184,6 +184,7 @@ impl Shared {
             }
         };
         self.metrics.settled.inc();
+        core.tasks_settled += 1;
         let paid = settled.paid.iter().map(|info| info.fuel).sum();
         for info in settled.paid.iter().rev() {
             core.credit(info);

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grid_protocol::api::{ErrorBody, ErrorDetail};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The table of codes: status, name, and what it means to who asked.
 macro_rules! codes {
@@ -91,9 +92,12 @@ codes! {
         "too many large bodies, streams or sockets at a time; try again"
 }
 
+/// When to try again what many ask for at a time.
+pub(crate) const SOON: Duration = Duration::from_secs(2);
+
 impl Code {
     pub(crate) fn because(self, message: impl Into<String>) -> AppError {
-        AppError { code: self, message: message.into() }
+        AppError { code: self, message: message.into(), wait: SOON }
     }
 }
 
@@ -102,12 +106,19 @@ impl Code {
 pub(crate) struct AppError {
     pub(crate) code: Code,
     message: String,
+    /// When it may go better, where it may at all.
+    wait: Duration,
 }
 
 impl AppError {
     /// Its status, its code's name, and its words.
     pub(crate) fn parts(self) -> (StatusCode, &'static str, String) {
         (self.code.status(), self.code.name(), self.message)
+    }
+
+    /// The same; before so long it goes no better.
+    pub(crate) fn after(self, wait: Duration) -> Self {
+        Self { wait, ..self }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -148,7 +159,9 @@ impl IntoResponse for AppError {
         let mut response = (status, Json(ErrorBody { error: detail })).into_response();
         let retry = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
         if retry.contains(&status) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            // Rounded up: earlier is refused again.
+            let seconds = self.wait.as_millis().div_ceil(1_000) as u64;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
         }
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

@@ -45,6 +45,12 @@ pub(crate) fn open(file: &mut dyn Read) -> Result<ModelFile, InferenceError> {
     })
 }
 
+/// How many numbers an embedding has, where a model file's header says.
+pub(crate) fn embedding_width(header: &[u8]) -> Option<usize> {
+    let header = Header::decode(header).ok()?;
+    usize::try_from(header.parameters.count("embedding", u32::MAX.into()).ok()?).ok()
+}
+
 /// A task to be run.
 pub struct InferenceTask<'a> {
     /// Its spec; runtime, arithmetic and arguments were checked.

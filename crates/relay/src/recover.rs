@@ -34,7 +34,7 @@ impl Shared {
                 Ok((
                     unfinished,
                     rows::recent(db, crate::core::RECENT)?,
-                    rows::totals(db)?,
+                    (rows::totals(db)?, rows::settled(db)?),
                     replayed,
                 ))
             })?;
@@ -48,7 +48,7 @@ impl Shared {
         let mut core = self.core();
         core.votes = votes;
         core.recent = recent.into();
-        (core.fuel, core.tasks_done) = totals;
+        ((core.fuel, core.tasks_done), core.tasks_settled) = totals;
         for Unfinished { job: row, tasks, .. } in unfinished {
             let waiting = tasks.iter().filter(|task| task.result.is_none() && !task.voted);
             let waiting: Vec<u32> = waiting.map(|task| task.index).collect();

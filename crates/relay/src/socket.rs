@@ -339,13 +339,23 @@ fn verify(join: &Join, shared: &Shared, nonce: &[u8; 32]) -> Result<StrictKey, E
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// The node's address: the connection's, or what a proxy says of it.
+/// The client's address: the connection's, or what a proxy says of it.
 pub(crate) fn address(shared: &Shared, peer: Peer, headers: &HeaderMap) -> IpAddr {
     let forwarded = || {
         let last = headers.get_all("x-forwarded-for").iter().next_back()?;
         last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
     };
     if shared.config.trust.forwarded { forwarded().unwrap_or(peer.0) } else { peer.0 }
+}
+
+/// One address, or of IPv6 the network that one subscriber has.
+pub(crate) fn subscriber(address: IpAddr) -> [u8; 8] {
+    let mut key = [0; 8];
+    match address.to_canonical() {
+        IpAddr::V4(address) => key[4..].copy_from_slice(&address.octets()),
+        IpAddr::V6(address) => key.copy_from_slice(&address.octets()[..8]),
+    }
+    key
 }
 
 /// The node as checkers are drawn: what it has in common with others.

@@ -1,6 +1,7 @@
 //! What every part of the relay shares.
 
 use crate::Config;
+use crate::api::cached::Cached;
 use crate::bodies::Bodies;
 use crate::core::{Core, random};
 use crate::inference::Inference;
@@ -11,6 +12,7 @@ use crate::network::Snapshot;
 use crate::people::People;
 use crate::referee::Referee;
 use crate::store::{Accept, Blobs, Outcome, Reads, Refusal, Write, rows};
+use crate::streams::Watchers;
 use crate::writer::{Answer, Request, Then, Writer};
 use grid_log::vrf::{Output, Prover};
 use grid_protocol::api::JobState;
@@ -36,8 +38,6 @@ const BODY_MEBIBYTES: usize = 512;
 const OUTPUT_MEBIBYTES: usize = 256;
 /// Modules that may be admitted at a time.
 const ADMISSIONS: usize = 2;
-/// Open streams of the status page.
-const LIVE_STREAMS: usize = 256;
 /// Calls of the OpenAI API that may be under way.
 const CALLS: usize = 512;
 
@@ -65,11 +65,12 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) snapshot: Snapshot,
     pub(crate) people: People,
+    pub(crate) points: Cached,
     pub(crate) sockets: AtomicUsize,
     pub(crate) body_memory: Semaphore,
     pub(crate) output_memory: Semaphore,
     pub(crate) admissions: Semaphore,
-    pub(crate) live_streams: Semaphore,
+    pub(crate) watchers: Watchers,
     /// Calls of the OpenAI API.
     pub(crate) calls: Arc<Semaphore>,
     /// No new work is taken or given.
@@ -133,11 +134,12 @@ impl Shared {
             metrics: Metrics::new(),
             snapshot: Snapshot::default(),
             people: People::new(key.public()),
+            points: Cached::default(),
             sockets: AtomicUsize::new(0),
             body_memory: Semaphore::new(BODY_MEBIBYTES),
             output_memory: Semaphore::new(OUTPUT_MEBIBYTES),
             admissions: Semaphore::new(ADMISSIONS),
-            live_streams: Semaphore::new(LIVE_STREAMS),
+            watchers: Watchers::default(),
             calls: Arc::new(Semaphore::new(CALLS)),
             stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),

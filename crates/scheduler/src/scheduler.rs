@@ -406,6 +406,11 @@ impl Scheduler {
         self.jobs.get(&job).map_or(0, Job::leased_tasks)
     }
 
+    /// Tasks of a job that wait for a lease, and have no vote.
+    pub fn job_waiting(&self, job: JobId) -> usize {
+        self.jobs.get(&job).map_or(0, Job::waiting)
+    }
+
     /// Leases that a node holds.
     pub fn node_leases(&self, node: PublicKey) -> usize {
         self.nodes.get(&node).map_or(0, |node| node.held.len())

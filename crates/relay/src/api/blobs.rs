@@ -109,7 +109,9 @@ async fn put_output(
     let LeaseHolder { lease, job, index } = holder;
     let spec = job.spec(index).ok_or_else(AppError::not_found)?;
     let Some(over) = shared.core().begin_upload(lease) else {
-        return Err(Code::TooManyUploads.because("this lease's output was uploaded often enough"));
+        // The task comes back once the lease is over.
+        let refused = Code::TooManyUploads.because("this lease's output was uploaded often enough");
+        return Err(refused.after(shared.config.lease_deadline));
     };
     let limit = spec.output_bytes as usize + ENCODING;
     let received = tokio::select! {

@@ -4,6 +4,7 @@
 pub(crate) mod auth;
 mod blobs;
 pub(crate) mod body;
+pub(crate) mod cached;
 pub(crate) mod jobs;
 mod models;
 mod modules;

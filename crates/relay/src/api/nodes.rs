@@ -6,6 +6,7 @@ use crate::state::Shared;
 use crate::store::{DecisionRow, Entry, rows};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, PointsInfo};
 use grid_protocol::api::{ReceiptPlace, RuntimeStanding, Trusted};
 use grid_protocol::entry::Unanswered;
@@ -70,10 +71,15 @@ pub(crate) async fn standing(
 }
 
 /// `GET /v1/points`: what every node earned, and up to which entry.
-pub(crate) async fn points(
-    State(shared): State<Arc<Shared>>,
-) -> Result<Json<PointsInfo>, AppError> {
-    Ok(Json(shared.reads.run(rows::points).await?))
+pub(crate) async fn points(State(shared): State<Arc<Shared>>) -> Result<Response, AppError> {
+    let make = async |known| {
+        let read = move |db: &_| match rows::last_entry(db)? {
+            last if known == Some(last) => Ok(None),
+            _ => rows::points(db).map(Some),
+        };
+        Ok(shared.reads.run(read).await?.map(|points: PointsInfo| (points.seq, points)))
+    };
+    shared.points.json(make).await
 }
 
 fn decision(row: &DecisionRow, node: PublicKey, caught: Option<u64>) -> NodeDecision {

@@ -1,14 +1,16 @@
 //! What anyone may see, and an owner's account.
 
 use super::auth::Owner;
-use crate::error::{AppError, Code, store_unavailable};
+use crate::error::{AppError, store_unavailable};
 use crate::network;
+use crate::socket::{Peer, address};
 use crate::state::Shared;
-use axum::Json;
+use crate::streams::events;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use grid_protocol::api::AccountInfo;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,12 +29,14 @@ pub(crate) async fn network(State(shared): State<Arc<Shared>>) -> Response {
 
 /// `GET /v1/network/live`: an event when something changed, at most one a
 /// second.
-pub(crate) async fn live(State(shared): State<Arc<Shared>>) -> Result<Response, AppError> {
-    if shared.live_streams.available_permits() == 0 {
-        return Err(Code::Busy.because("too many watch already; try again later"));
-    }
-    let events = async_stream::stream! {
-        let Ok(_permit) = shared.live_streams.try_acquire() else { return };
+pub(crate) async fn live(
+    State(shared): State<Arc<Shared>>,
+    peer: Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    let watching = shared.watchers.admit(address(&shared, peer.0, &headers))?;
+    Ok(events(async_stream::stream! {
+        let _watching = watching;
         let mut stop = shared.stop.subscribe();
         let mut last = None;
         loop {
@@ -46,8 +50,7 @@ pub(crate) async fn live(State(shared): State<Arc<Shared>>) -> Result<Response, 
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
-    };
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    }))
 }
 
 /// `GET /healthz`

@@ -7,6 +7,7 @@ use super::{Id, OCTETS};
 use crate::error::{AppError, Code};
 use crate::state::Shared;
 use crate::store::{JobRow, StoreError, results, rows};
+use crate::streams::UNBUFFERED;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
@@ -90,7 +91,7 @@ pub(crate) async fn results(
             }
         }
     };
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), UNBUFFERED];
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 

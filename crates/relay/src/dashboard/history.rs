@@ -1,6 +1,8 @@
 //! Counts over time: a function of the last 30 days of entries, read once and
 //! then followed.
 
+use crate::follow::Derived;
+use crate::state::unix_ms;
 use crate::store::{Entry, StoreError, rows};
 use grid_protocol::live::{History as Moments, Moment, SettledInfo};
 use grid_protocol::{PublicKey, RejectCode};
@@ -131,17 +133,13 @@ impl Default for History {
     }
 }
 
-impl History {
-    /// Reads at most `most` entries on.
-    pub(super) fn read_on(
-        &mut self,
-        db: &Connection,
-        now_ms: u64,
-        most: u64,
-    ) -> Result<(), StoreError> {
+impl Derived for History {
+    const NAME: &'static str = "the charts' history";
+
+    fn read_on(&mut self, db: &Connection, most: u64) -> Result<(), StoreError> {
         let last = rows::last_entry(db)?;
         if self.next == 0 {
-            self.next = first_since(db, now_ms.saturating_sub(KEPT), last)?;
+            self.next = first_since(db, unix_ms().saturating_sub(KEPT), last)?;
             let mut query = db.prepare_cached("SELECT node, seq FROM caught")?;
             let caught =
                 query.query_map([], |row| Ok((PublicKey(row.get(0)?), rows::unsigned(row, 1)?)))?;
@@ -174,10 +172,16 @@ impl History {
             }
         }
         self.next = end + 1;
-        self.complete |= end == last;
+        self.complete = end == last;
         Ok(())
     }
 
+    fn is_complete(&self) -> bool {
+        self.complete
+    }
+}
+
+impl History {
     fn settled(
         &mut self,
         db: &Connection,

@@ -2,11 +2,16 @@
 //! however many watch.
 
 use super::Dashboard;
-use crate::error::{AppError, Code};
+use crate::error::AppError;
+use crate::follow::Derived as _;
+use crate::socket::{Peer, address};
 use crate::state::unix_ms;
+use crate::streams::events;
+use axum::Extension;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
 use grid_protocol::api::NodeInfo;
 use grid_protocol::live::{Kind, Live};
 use std::collections::BTreeMap;
@@ -24,64 +29,90 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A snapshot is made no more often than this.
 const MAX_AGE: Duration = Duration::from_millis(900);
 
-/// The last snapshot, and when it was made.
-#[derive(Debug, Default)]
-pub(super) struct Snapshot(tokio::sync::Mutex<Option<(Instant, Arc<str>)>>);
+/// A stream without news gets a snapshot after this: whoever watches sees by its
+/// time that the relay is there.
+const ANYWAY: Duration = Duration::from_secs(20);
 
-/// `GET /v1/live`: at once, and then every second in which something changed.
-pub(super) async fn stream(State(dashboard): State<Arc<Dashboard>>) -> Result<Response, AppError> {
-    let permit = dashboard.streams.clone().try_acquire_owned();
-    let permit =
-        permit.map_err(|_| Code::Busy.because("too many watch already; try again later"))?;
-    let events = async_stream::stream! {
-        let _permit = permit;
+/// The last snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot(tokio::sync::Mutex<Option<Made>>);
+
+#[derive(Debug)]
+struct Made {
+    at: Instant,
+    /// Another one where more than the time differs.
+    version: u64,
+    live: Live,
+    json: Arc<str>,
+}
+
+impl Made {
+    fn new(live: Live, last: Option<&Self>) -> Self {
+        let version = match last {
+            Some(last) if Live { time_ms: last.live.time_ms, ..live.clone() } == last.live => {
+                last.version
+            }
+            Some(last) => last.version + 1,
+            None => 0,
+        };
+        let json = serde_json::to_string(&live).unwrap_or_default().into();
+        Self { at: Instant::now(), version, live, json }
+    }
+}
+
+/// `GET /v1/live`: at once, then every second in which something changed, and
+/// after [`ANYWAY`].
+pub(super) async fn stream(
+    State(dashboard): State<Arc<Dashboard>>,
+    peer: Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    let shared = &dashboard.shared;
+    let watching = shared.watchers.admit(address(shared, peer.0, &headers))?;
+    Ok(events(async_stream::stream! {
+        let _watching = watching;
         let mut stop = dashboard.shared.stop.subscribe();
-        let mut last: Option<Arc<str>> = None;
+        let mut sent = None;
         loop {
             // A store that can't be read now may be readable in a second.
-            if let Ok(json) = json(&dashboard).await
-                && last.as_ref() != Some(&json)
+            if let Ok((version, json)) = latest(&dashboard).await
+                && is_due(sent, version, Instant::now())
             {
                 yield Ok::<_, Infallible>(Event::default().data(&*json));
-                last = Some(json);
+                sent = Some((version, Instant::now()));
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
-    };
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    }))
 }
 
-async fn json(dashboard: &Dashboard) -> Result<Arc<str>, AppError> {
+/// Is a snapshot to be sent to who was sent one of this version then?
+fn is_due(sent: Option<(u64, Instant)>, version: u64, now: Instant) -> bool {
+    sent.is_none_or(|(last, at)| last != version || now.duration_since(at) >= ANYWAY)
+}
+
+/// The last snapshot's version and JSON.
+async fn latest(dashboard: &Dashboard) -> Result<(u64, Arc<str>), AppError> {
     let mut last = dashboard.snapshot.0.lock().await;
-    if let Some((at, json)) = &*last
-        && at.elapsed() < MAX_AGE
-    {
-        return Ok(json.clone());
-    }
-    dashboard.read_on().await?;
-    let totals = dashboard.shared.reads.run(totals).await?;
-    let live = live(dashboard, totals);
-    let json: Arc<str> = serde_json::to_string(&live).unwrap_or_default().into();
-    *last = Some((Instant::now(), json.clone()));
-    Ok(json)
+    let made = match last.take_if(|made| made.at.elapsed() < MAX_AGE) {
+        Some(made) => made,
+        None => {
+            dashboard.read_on().await?;
+            Made::new(live(dashboard), last.as_ref())
+        }
+    };
+    let made = last.insert(made);
+    Ok((made.version, made.json.clone()))
 }
 
-/// Tasks that are settled, and tasks with a result at least.
-fn totals(db: &rusqlite::Connection) -> Result<(u64, u64), crate::store::StoreError> {
-    let mut query =
-        db.prepare_cached("SELECT coalesce(sum(done), 0), coalesce(sum(voted), 0) FROM jobs")?;
-    let count = |number: i64| u64::try_from(number).unwrap_or_default();
-    Ok(query.query_row([], |row| Ok((count(row.get(0)?), count(row.get(1)?))))?)
-}
-
-fn live(dashboard: &Dashboard, (settled, voted): (u64, u64)) -> Live {
+fn live(dashboard: &Dashboard) -> Live {
     let shared = &dashboard.shared;
-    let (settled_10_s, recent) = {
+    let (settled_10_s, recent, complete) = {
         let history = dashboard.history();
-        (history.lately(unix_ms()), history.recent())
+        (history.lately(unix_ms()), history.recent(), history.is_complete())
     };
     let core = shared.core();
     let totals = core.scheduler.totals();
@@ -97,11 +128,12 @@ fn live(dashboard: &Dashboard, (settled, voted): (u64, u64)) -> Live {
         nodes,
         tasks_waiting: totals.waiting as u64,
         tasks_leased: totals.leased as u64,
-        tasks_settled: settled,
-        tasks_provisional: voted.saturating_sub(settled),
+        tasks_settled: core.tasks_settled,
+        tasks_provisional: totals.open as u64,
         settled_10_s,
         fuel: core.fuel,
         settled: recent,
+        complete,
     }
 }
 
@@ -130,6 +162,42 @@ mod tests {
 
     fn node(agent: &str) -> NodeInfo {
         NodeInfo { node: PublicKey([1; 32]), agent: agent.into(), leased: 0, tasks: 0, fuel: 0 }
+    }
+
+    fn live(time_ms: u64, nodes_online: u64) -> Live {
+        Live {
+            time_ms,
+            relay: PublicKey([1; 32]),
+            version: String::new(),
+            nodes_online,
+            kinds: Vec::new(),
+            nodes: Vec::new(),
+            tasks_waiting: 0,
+            tasks_leased: 0,
+            tasks_settled: 0,
+            tasks_provisional: 0,
+            settled_10_s: 0,
+            fuel: 0,
+            settled: Vec::new(),
+            complete: true,
+        }
+    }
+
+    #[test]
+    fn time_alone_is_no_news() {
+        let first = Made::new(live(1_000, 3), None);
+        let later = Made::new(live(2_000, 3), Some(&first));
+        assert_eq!(later.version, first.version);
+        assert!(later.json.contains("2000"), "who comes now is told the time it is");
+        let news = Made::new(live(3_000, 4), Some(&later));
+        assert_ne!(news.version, first.version);
+
+        let now = Instant::now();
+        let sent = Some((first.version, now));
+        assert!(is_due(None, first.version, now));
+        assert!(!is_due(sent, later.version, now + ANYWAY / 2));
+        assert!(is_due(sent, news.version, now));
+        assert!(is_due(sent, later.version, now + ANYWAY));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The pages, and what they show beyond the public API: `/v1/live`,
 //! `/v1/history`, `/v1/leaders`. All of it is derived from entries, kept in
-//! memory, and read only while someone looks.
+//! memory, and read once someone looks.
 
 pub(crate) mod assets;
 mod history;
 mod live;
 
 use crate::error::{AppError, Code};
+use crate::follow::Follower;
 use crate::openapi::{Api, op};
 use crate::operate::{Attempts, Operators};
 use crate::people;
@@ -20,13 +21,7 @@ use history::{History, Span};
 pub(crate) use history::{RefusedMoment, RefusedReceipt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Semaphore;
-
-/// Streams of `/v1/live` that may be open at a time.
-const STREAMS: usize = 256;
-/// Entries read in one go: some tens of milliseconds.
-const AT_A_TIME: u64 = 5_000;
+use std::sync::{Arc, MutexGuard};
 
 /// What the pages' routes share beside the relay's state.
 #[derive(Debug)]
@@ -35,17 +30,14 @@ pub(crate) struct Dashboard {
     /// Operators' keys, and who tried wrong ones.
     pub(crate) operators: Operators,
     pub(crate) attempts: Attempts,
-    history: Arc<Mutex<History>>,
-    /// One reads entries at a time; the others use what it read.
-    reading: tokio::sync::Mutex<()>,
+    history: Follower<History>,
     snapshot: live::Snapshot,
-    streams: Arc<Semaphore>,
 }
 
 /// The routes.
 pub(crate) fn api() -> Api {
     let live = op("The network now")
-        .notes("At once, and then every second in which something changed.")
+        .notes("At once, then every second in which something changed, and after 20 s in any case.")
         .gives_events::<wire::Live>()
         .fails(&[Code::Busy]);
     let history = op("Counts over time").notes("Span is `hour`, `day` or `month`.");
@@ -61,10 +53,8 @@ pub(crate) fn api() -> Api {
                 shared: shared.clone(),
                 operators: Operators::of(&shared.config.data_dir),
                 attempts: Attempts::default(),
-                history: Arc::default(),
-                reading: tokio::sync::Mutex::default(),
+                history: Follower::new(History::default()),
                 snapshot: live::Snapshot::default(),
-                streams: Arc::new(Semaphore::new(STREAMS)),
             })
         })
         .merge(assets::api())
@@ -72,21 +62,13 @@ pub(crate) fn api() -> Api {
 
 impl Dashboard {
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
-        locked(&self.history)
+        self.history.get()
     }
 
     /// Reads on where the last reading ended, for a bounded time.
     pub(crate) async fn read_on(&self) -> Result<(), AppError> {
-        let _one = self.reading.lock().await;
-        let history = self.history.clone();
-        let read = move |db: &_| locked(&history).read_on(db, unix_ms(), AT_A_TIME);
-        Ok(self.shared.reads.run(read).await?)
+        Ok(self.history.read_on(&self.shared).await?)
     }
-}
-
-fn locked(history: &Mutex<History>) -> MutexGuard<'_, History> {
-    // What panicked while holding it left counts that are still counts.
-    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whose leaders are asked for.

@@ -30,6 +30,8 @@ const NODE: Duration = Duration::from_secs(5);
 const RESULTS: Duration = Duration::from_secs(600);
 /// How long a result may be provisional before it is given as it is.
 const SETTLING: Duration = Duration::from_secs(30);
+/// Longest answer that is read: 16 embeddings of 8,192 numbers, and their JSON.
+const MAX_ANSWER: u64 = 1 << 20;
 /// Least time between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -245,13 +247,17 @@ impl Call {
             None => {
                 let (blobs, digest) = (self.shared.blobs.clone(), result.receipt.body.output);
                 let read = move || {
-                    let (mut file, _) = blobs.open_blob(digest).ok().flatten()?;
+                    let (file, _) = blobs.open_blob(digest).ok().flatten()?;
                     let mut bytes = Vec::new();
-                    file.read_to_end(&mut bytes).ok().map(|_| bytes)
+                    file.take(MAX_ANSWER + 1).read_to_end(&mut bytes).ok().map(|_| bytes)
                 };
                 crate::api::body::compute(read).await.ok_or_else(lost)?
             }
         };
+        if bytes.len() as u64 > MAX_ANSWER {
+            let message = format!("a node's answer is over {MAX_ANSWER} bytes");
+            return Err(Failed::new(StatusCode::BAD_GATEWAY, "bad_answer", message));
+        }
         Files::decode(Side::Output, &bytes).map_err(|_| lost())
     }
 }

@@ -11,11 +11,12 @@ use crate::api::body::read;
 use crate::core::random;
 use crate::error::AppError;
 use crate::state::{Shared, unix_ms};
+use crate::streams;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use grid_protocol::Digest;
 use grid_protocol::infer::{
@@ -179,8 +180,7 @@ fn stream(
         }
         yield Ok(Event::default().data("[DONE]"));
     };
-    let events = Sse::new(events).keep_alive(KeepAlive::default());
-    (headers, [(header::CACHE_CONTROL, "no-store")], events).into_response()
+    (headers, [(header::CACHE_CONTROL, "no-store")], streams::events(events)).into_response()
 }
 
 fn event(value: &Value) -> Result<Event, Infallible> {

@@ -1,6 +1,6 @@
 //! Errors in the shape that OpenAI's clients know.
 
-use crate::error::{AppError, Counted};
+use crate::error::{AppError, Counted, SOON};
 use crate::store::StoreError;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -127,8 +127,8 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         let headers = response.headers_mut();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE || self.code == "rate_limit_exceeded" {
+            headers.insert(header::RETRY_AFTER, SOON.as_secs().into());
         }
         // A budget doesn't grow by asking again, and what waited for a node
         // has waited long enough: the clients would repeat both.

@@ -2,7 +2,7 @@
 
 use crate::dashboard::Dashboard;
 use crate::error::{AppError, Code, store_unavailable};
-use crate::socket::{Peer, address};
+use crate::socket::{Peer, address, subscriber};
 use axum::extract::FromRequestParts;
 use axum::http::{header, request::Parts};
 use std::collections::HashMap;
@@ -21,37 +21,30 @@ const ADDRESSES: usize = 4096;
 pub(crate) struct Attempts(Mutex<HashMap<[u8; 8], (Instant, u32)>>);
 
 impl Attempts {
-    /// May this address try a key?
-    fn allowed(&self, from: IpAddr, now: Instant) -> bool {
+    /// How long this address may try no key, if so.
+    fn refused(&self, from: IpAddr, now: Instant) -> Option<Duration> {
         let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if attempts.len() >= ADDRESSES {
             attempts.retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
         }
-        match attempts.get(&of(from)) {
-            Some((since, count)) => *count < MOST || now.duration_since(*since) >= WINDOW,
-            None => attempts.len() < ADDRESSES,
+        match attempts.get(&subscriber(from)) {
+            Some((since, count)) if *count >= MOST => {
+                WINDOW.checked_sub(now.duration_since(*since)).filter(|wait| !wait.is_zero())
+            }
+            Some(_) => None,
+            None => (attempts.len() >= ADDRESSES).then_some(WINDOW),
         }
     }
 
     /// It tried a wrong one.
     fn failed(&self, from: IpAddr, now: Instant) {
         let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, count) = attempts.entry(of(from)).or_insert((now, 0));
+        let (since, count) = attempts.entry(subscriber(from)).or_insert((now, 0));
         if now.duration_since(*since) >= WINDOW {
             (*since, *count) = (now, 0);
         }
         *count += 1;
     }
-}
-
-/// One address, or of IPv6 the network that one subscriber has.
-fn of(from: IpAddr) -> [u8; 8] {
-    let mut key = [0; 8];
-    match from.to_canonical() {
-        IpAddr::V4(address) => key[4..].copy_from_slice(&address.octets()),
-        IpAddr::V6(address) => key.copy_from_slice(&address.octets()[..8]),
-    }
-    key
 }
 
 /// An operator, by the name of its key.
@@ -67,8 +60,9 @@ impl FromRequestParts<Arc<Dashboard>> for Operator {
         let peer = parts.extensions.get::<Peer>().copied();
         let from = peer.map(|peer| address(&dashboard.shared, peer, &parts.headers));
         let from = from.ok_or_else(|| Code::Internal.because("a request from nowhere"))?;
-        if !dashboard.attempts.allowed(from, Instant::now()) {
-            return Err(Code::TooManyAttempts.because("too many wrong keys; wait a minute"));
+        if let Some(wait) = dashboard.attempts.refused(from, Instant::now()) {
+            let refused = Code::TooManyAttempts.because("too many wrong keys; wait a minute");
+            return Err(refused.after(wait));
         }
         let header = parts.headers.get(header::AUTHORIZATION);
         let key = header.and_then(|value| {
@@ -107,14 +101,16 @@ mod tests {
         let (from, other) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let start = Instant::now();
         for _ in 0..MOST {
-            assert!(attempts.allowed(from, start));
+            assert_eq!(attempts.refused(from, start), None);
             attempts.failed(from, start);
         }
-        assert!(!attempts.allowed(from, start));
-        assert!(attempts.allowed(other, start), "somebody else");
-        assert!(attempts.allowed(from, start + WINDOW));
+        let later = start + WINDOW / 4;
+        assert_eq!(attempts.refused(from, start), Some(WINDOW));
+        assert_eq!(attempts.refused(from, later), Some(WINDOW * 3 / 4), "what is left of it");
+        assert_eq!(attempts.refused(other, start), None, "somebody else");
+        assert_eq!(attempts.refused(from, start + WINDOW), None);
         attempts.failed(from, start + WINDOW);
-        assert!(attempts.allowed(from, start + WINDOW), "the count began anew");
+        assert_eq!(attempts.refused(from, start + WINDOW), None, "the count began anew");
     }
 
     #[test]
@@ -124,14 +120,15 @@ mod tests {
         for number in 0..ADDRESSES as u32 {
             attempts.failed(IpAddr::V4(number.into()), start);
         }
-        assert!(!attempts.allowed([200, 0, 0, 1].into(), start), "nobody new meanwhile");
-        assert!(attempts.allowed([0, 0, 0, 1].into(), start));
-        assert!(attempts.allowed([200, 0, 0, 1].into(), start + WINDOW));
+        let new = [200, 0, 0, 1].into();
+        assert_eq!(attempts.refused(new, start), Some(WINDOW), "nobody new meanwhile");
+        assert_eq!(attempts.refused([0, 0, 0, 1].into(), start), None);
+        assert_eq!(attempts.refused(new, start + WINDOW), None);
         assert!(attempts.0.lock().unwrap().is_empty());
         // Of one subscriber's IPv6 network all addresses are one.
-        let v6 = |text: &str| of(text.parse().unwrap());
+        let v6 = |text: &str| subscriber(text.parse().unwrap());
         assert_eq!(v6("2001:db8::1"), v6("2001:db8::2:3"));
         assert_ne!(v6("2001:db8::1"), v6("2001:db8:0:1::1"));
-        assert_eq!(v6("::ffff:10.0.0.1"), of([10, 0, 0, 1].into()));
+        assert_eq!(v6("::ffff:10.0.0.1"), subscriber([10, 0, 0, 1].into()));
     }
 }

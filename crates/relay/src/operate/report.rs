@@ -167,7 +167,7 @@ pub(super) async fn queues(
         let job = row.info(core.scheduler.job_leased(id) as u64);
         if let Some(queue) = runtimes.iter_mut().find(|queue| queue.runtime == runtime) {
             queue.jobs += 1;
-            queue.waiting += job.tasks.saturating_sub(job.done + job.provisional + job.leased);
+            queue.waiting += core.scheduler.job_waiting(id) as u64;
             queue.leased += job.leased;
             queue.provisional += job.provisional;
             queue.oldest_ms.get_or_insert(job.created_ms);

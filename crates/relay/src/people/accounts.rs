@@ -10,6 +10,7 @@ use crate::store::{PeopleWrite, people};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use grid_ledger::{Ledger, Posting};
 use grid_protocol::PublicKey;
 use grid_protocol::api::{AccountExport, LedgerInfo, Named, PersonInfo, PostingsInfo};
@@ -84,11 +85,15 @@ pub(super) async fn export(
 }
 
 /// `GET /v1/ledger`
-pub(super) async fn ledger(
-    State(shared): State<Arc<Shared>>,
-) -> Result<Json<LedgerInfo>, AppError> {
-    let question = |ledger: &Ledger, complete| LedgerInfo { complete, ..ledger.info() };
-    ask(&shared, question).await.map(Json)
+pub(super) async fn ledger(State(shared): State<Arc<Shared>>) -> Result<Response, AppError> {
+    let make = async |known| {
+        let question = |ledger: &Ledger, complete| {
+            let new = known != Some(ledger.seq());
+            new.then(|| (ledger.seq(), LedgerInfo { complete, ..ledger.info() }))
+        };
+        ask(&shared, question).await
+    };
+    shared.people.ledger.json(make).await
 }
 
 /// `GET /v1/ledger/{account}`

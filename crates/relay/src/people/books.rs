@@ -1,8 +1,8 @@
 //! The ledger as the relay has it: read from entries when someone asks, and
 //! followed from there; never on the way of a result.
 
-use super::locked;
 use crate::error::AppError;
+use crate::follow::Derived;
 use crate::state::{Shared, unix_ms};
 use crate::store::{Entry, Movement, StoreError, people, rows};
 use grid_ledger::{Fact, Ledger, Receipt, Vote};
@@ -13,8 +13,6 @@ use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Entries read in one go: some tens of milliseconds.
-const AT_A_TIME: u64 = 5_000;
 const DAY_MS: u64 = 86_400_000;
 
 /// The ledger, and how far it was read.
@@ -25,8 +23,6 @@ pub(crate) struct Books {
     next: u64,
     /// Was everything read that there was?
     complete: bool,
-    /// Someone reads on already.
-    catching_up: bool,
     /// Receipts whose tasks are not settled, by job.
     open: HashMap<JobId, HashMap<u64, Vote>>,
 }
@@ -34,21 +30,7 @@ pub(crate) struct Books {
 impl Books {
     pub(crate) fn new(relay: PublicKey) -> Self {
         let ledger = Ledger::keeping(relay);
-        Self { ledger, next: 1, complete: false, catching_up: false, open: HashMap::new() }
-    }
-
-    /// Reads at most `most` entries on.
-    pub(crate) fn read_on(&mut self, db: &Connection, most: u64) -> Result<(), StoreError> {
-        let last = rows::last_entry(db)?;
-        let end = last.min(self.next.saturating_add(most - 1));
-        if self.next <= end {
-            rows::entries(db, self.next, |seq, entry| {
-                self.apply(seq, &entry);
-                Ok(seq < end)
-            })?;
-        }
-        self.complete = self.next > last;
-        Ok(())
+        Self { ledger, next: 1, complete: false, open: HashMap::new() }
     }
 
     fn apply(&mut self, seq: u64, entry: &Entry) {
@@ -82,48 +64,36 @@ impl Books {
     }
 }
 
+impl Derived for Books {
+    const NAME: &'static str = "the ledger";
+
+    fn read_on(&mut self, db: &Connection, most: u64) -> Result<(), StoreError> {
+        let last = rows::last_entry(db)?;
+        let end = last.min(self.next.saturating_add(most - 1));
+        if self.next <= end {
+            rows::entries(db, self.next, |seq, entry| {
+                self.apply(seq, &entry);
+                Ok(seq < end)
+            })?;
+        }
+        self.complete = self.next > last;
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete
+    }
+}
+
 /// Reads on for a bounded time, and asks the ledger; says whether it holds all
 /// entries there were. Where it doesn't, the rest is read behind.
 pub(super) async fn ask<T>(
     shared: &Arc<Shared>,
     question: impl FnOnce(&Ledger, bool) -> T,
 ) -> Result<T, AppError> {
-    read_on(shared).await?;
-    let (answer, behind) = {
-        let mut books = locked(&shared.people.books);
-        let answer = question(&books.ledger, books.complete);
-        let behind = !books.complete && !std::mem::replace(&mut books.catching_up, true);
-        (answer, behind)
-    };
-    if behind {
-        tokio::spawn(catch_up(shared.clone()));
-    }
-    Ok(answer)
-}
-
-async fn read_on(shared: &Shared) -> Result<(), StoreError> {
-    let _one = shared.people.reading.lock().await;
-    let books = shared.people.books.clone();
-    shared.reads.run(move |db| locked(&books).read_on(db, AT_A_TIME)).await
-}
-
-/// Until everything is read, or can't be.
-async fn catch_up(shared: Arc<Shared>) {
-    let mut stop = shared.stop.subscribe();
-    loop {
-        let read = tokio::select! {
-            read = read_on(&shared) => read,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        let mut books = locked(&shared.people.books);
-        if let Err(error) = &read {
-            tracing::error!(%error, "the ledger can't read entries");
-        }
-        if read.is_err() || books.complete {
-            books.catching_up = false;
-            return;
-        }
-    }
+    shared.people.books.read_on(shared).await?;
+    let books = shared.people.books.get();
+    Ok(question(&books.ledger, books.complete))
 }
 
 fn from_ms(days: Option<u64>, now_ms: u64) -> u64 {

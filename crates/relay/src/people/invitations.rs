@@ -103,8 +103,7 @@ pub(super) async fn info(
         InvitationKind::Site => (name, rules.site_ppm, 0),
     };
     let open = used < uses;
-    let info =
-        InvitationInfo { code, kind, account, name, origins, open, share_ppm, inviter_ppm };
+    let info = InvitationInfo { code, kind, account, name, origins, open, share_ppm, inviter_ppm };
     Ok(Json(info))
 }
 

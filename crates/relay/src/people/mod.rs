@@ -18,7 +18,9 @@ pub use rules::REWARDS_FILE;
 pub(crate) use rules::read_rewards;
 pub(crate) use terms::read as campaign_terms;
 
+use crate::api::cached::Cached;
 use crate::error::{AppError, Code};
+use crate::follow::Follower;
 use crate::openapi::{Api, Who, op};
 use crate::state::Shared;
 use crate::store::{PeopleWrite, Write};
@@ -32,14 +34,14 @@ use grid_protocol::api::{
     PersonInfo, PostingsInfo, TeamInfo, TeamLeaders,
 };
 use signed::Signatures;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What people's routes share.
 #[derive(Debug)]
 pub(crate) struct People {
-    books: Arc<Mutex<Books>>,
-    /// One reads entries at a time; the others use what it read.
-    reading: tokio::sync::Mutex<()>,
+    books: Follower<Books>,
+    /// The answer to `GET /v1/ledger`.
+    ledger: Cached,
     signatures: Mutex<Signatures>,
     /// The rules of rewards that hold.
     rewards: Mutex<RewardRules>,
@@ -48,8 +50,8 @@ pub(crate) struct People {
 impl People {
     pub(crate) fn new(relay: PublicKey) -> Self {
         Self {
-            books: Arc::new(Mutex::new(Books::new(relay))),
-            reading: tokio::sync::Mutex::default(),
+            books: Follower::new(Books::new(relay)),
+            ledger: Cached::default(),
             signatures: Mutex::default(),
             rewards: Mutex::new(RewardRules::NONE),
         }

@@ -4,6 +4,7 @@
 use super::books::Books;
 use super::terms;
 use crate::core::random;
+use crate::follow::Derived as _;
 use crate::operator::{OperatorError, commit, existing, relay_key};
 use crate::server::{RelayError, io_error};
 use crate::state::unix_ms;

@@ -3,7 +3,7 @@
 use super::locked;
 use crate::api::body::read_small;
 use crate::error::{AppError, Code};
-use crate::hourly::Hourly;
+use crate::hourly::{HOUR_MS, Hourly};
 use crate::socket::{Peer, address};
 use crate::state::{Shared, unix_ms};
 use axum::extract::{FromRequest, Request};
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Largest body of a signed request.
 const MAX_BODY: usize = 16 * 1024;
@@ -109,8 +110,11 @@ impl Signatures {
         if self.seen.len() >= MOST_SEEN {
             self.seen.retain(|_, until| *until >= now_ms);
         }
-        if self.seen.len() >= MOST_SEEN || !self.writes.take(peer, WRITES_AN_HOUR, now_ms) {
-            return Err(too_many());
+        if self.seen.len() >= MOST_SEEN {
+            return Err(too_many(REQUEST_VALID_MS));
+        }
+        if !self.writes.take(peer, WRITES_AN_HOUR, now_ms) {
+            return Err(too_many(HOUR_MS - now_ms % HOUR_MS));
         }
         self.seen.insert(signature.0, time_ms.saturating_add(REQUEST_VALID_MS));
         Ok(())
@@ -118,19 +122,23 @@ impl Signatures {
 
     /// Reading costs the relay something, too.
     fn read(&mut self, peer: Option<IpAddr>, now_ms: u64) -> Result<(), AppError> {
-        if self.reads.take(peer, READS_AN_HOUR, now_ms) { Ok(()) } else { Err(too_many()) }
+        if self.reads.take(peer, READS_AN_HOUR, now_ms) {
+            return Ok(());
+        }
+        Err(too_many(HOUR_MS - now_ms % HOUR_MS))
     }
 }
 
-fn too_many() -> AppError {
+fn too_many(wait_ms: u64) -> AppError {
     Code::RateLimited
         .because("too many requests of accounts come from your network; try again later")
+        .after(Duration::from_millis(wait_ms))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hourly::HOUR_MS;
+    use axum::response::IntoResponse as _;
 
     fn take(all: &mut Signatures, n: u64, peer: &str, now_ms: u64) -> Result<(), Code> {
         let mut signature = Signature([0; 64]);
@@ -154,6 +162,10 @@ mod tests {
             assert_eq!(take(&mut all, n, &format!("192.0.2.{}", n % 256), 5), Ok(()));
         }
         assert_eq!(take(&mut all, 1_000, "192.0.2.7", 5), Err(Code::RateLimited));
+        let (signature, peer) = (Signature([9; 64]), "192.0.2.7".parse().ok());
+        let refused = all.take(&signature, 5, peer, HOUR_MS - 59_500).unwrap_err();
+        let response = refused.into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "60", "what is left of the hour");
         assert_eq!(take(&mut all, 1_001, "::ffff:192.0.2.7", 5), Err(Code::RateLimited));
         assert_eq!(take(&mut all, 1_002, "192.0.3.7", 5), Ok(()));
         assert_eq!(take(&mut all, 1_003, "2001:db8::1", 5), Ok(()));

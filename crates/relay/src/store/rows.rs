@@ -70,7 +70,11 @@ impl JobRow {
             tasks: self.tasks,
             done: self.done,
             failed: self.failed,
-            provisional: self.voted.saturating_sub(self.done),
+            provisional: match self.state {
+                JobState::Running => self.voted.saturating_sub(self.done),
+                // What is not settled by now never will be.
+                _ => 0,
+            },
             leased,
             error_ppb: self.template.error_ppb.unwrap_or(DEFAULT_ERROR_PPB),
             budget: self.budget,
@@ -461,6 +465,11 @@ pub(crate) fn totals(db: &Connection) -> Result<(u64, u64), StoreError> {
     let mut query =
         db.prepare_cached("SELECT coalesce(sum(fuel), 0), coalesce(sum(tasks), 0) FROM nodes")?;
     Ok(query.query_row([], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?)
+}
+
+/// Tasks that have their canonical result.
+pub(crate) fn settled(db: &Connection) -> Result<u64, StoreError> {
+    Ok(db.query_row("SELECT coalesce(sum(done), 0) FROM jobs", [], |row| unsigned(row, 0))?)
 }
 
 /// The last receipts that were opened, newest first.

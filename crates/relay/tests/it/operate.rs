@@ -1,6 +1,6 @@
 //! What an operator sees, and who doesn't.
 
-use crate::common::{Fixture, Owner, get, job, start, start_with, until};
+use crate::common::{Fixture, Owner, get, http, job, start, start_with, until};
 use grid_protocol::CampaignId;
 use grid_protocol::api::{CampaignInfo, ErrorBody};
 use grid_relay::{TrustConfig, add_operator, revoke_operator};
@@ -67,6 +67,10 @@ async fn guessing_is_slowed_down() {
     assert_eq!(limited, 429);
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["error"]["code"], "too_many_attempts");
+    let url = format!("{}/v1/operator/health", root.base);
+    let refused = http().get(url).bearer_auth(&root.key).send().await.unwrap();
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((3..=60).contains(&wait), "what is left of a minute: {wait}");
     assert_eq!(status(&root, "health").await, 429, "else a guess that is right would be told");
     // Nothing else is closed to that address.
     assert_eq!(relay.owner.get("/v1/account").await.0, 200);

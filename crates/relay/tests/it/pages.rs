@@ -1,6 +1,6 @@
 //! What the pages show: `/v1/live`, `/v1/history`, `/v1/leaders`, from entries.
 
-use crate::common::{self, Fixture, start, until};
+use crate::common::{self, Fixture, http, start, start_with, until};
 use grid_protocol::live::{History, Leaders, Live};
 use serde::de::DeserializeOwned;
 
@@ -37,7 +37,9 @@ async fn the_stream_shows_what_was_settled() {
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     let live = event(&mut stream).await;
     assert_eq!(live.relay, relay.relay.key());
+    assert_eq!(stream.headers()["x-accel-buffering"], "no");
     assert_eq!((live.tasks_settled, live.tasks_provisional, live.fuel), (1, 0, 7));
+    assert!(live.complete);
     let [settled] = live.settled.as_slice() else { panic!("{live:?}") };
     assert_eq!((settled.fuel, settled.agree, settled.lost), (7, 1, 0));
     // A node that comes makes news.
@@ -93,21 +95,35 @@ async fn charts_and_leaderboards_follow_the_entries() {
     let relay = relay.restart().await;
     let leaders: Leaders = json(&relay, "/v1/leaders?span=day").await;
     assert_eq!(leaders.nodes, all.nodes);
+    let live = event(&mut watch(&relay).await).await;
+    assert_eq!((live.tasks_settled, live.tasks_provisional, live.settled.len()), (1, 0, 1));
     relay.finish().await;
 }
 
 #[tokio::test]
 async fn streams_are_bounded() {
-    let relay = start().await;
+    let relay = start_with(|config| config.trust.forwarded = true).await;
+    let watch = async |path: &str, from: &str| {
+        let request = http().get(format!("{}{path}", relay.owner.base));
+        request.header("x-forwarded-for", from).send().await.unwrap()
+    };
     let mut streams = Vec::new();
-    for _ in 0..256 {
-        let stream = watch(&relay).await;
+    for path in ["/v1/live", "/v1/network/live"].into_iter().cycle().take(8) {
+        let stream = watch(path, "192.0.2.1").await;
         assert_eq!(stream.status(), 200);
+        assert_eq!(stream.headers()["x-accel-buffering"], "no");
         streams.push(stream);
     }
-    assert_eq!(watch(&relay).await.status(), 503);
+    for path in ["/v1/live", "/v1/network/live"] {
+        let refused = watch(path, "192.0.2.1").await;
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (503, &"2".parse().unwrap())
+        );
+        assert_eq!(watch(path, "192.0.2.2").await.status(), 200, "somebody else");
+    }
     streams.pop();
-    until(|| async { watch(&relay).await.status() == 200 }).await;
+    until(|| async { watch("/v1/live", "192.0.2.1").await.status() == 200 }).await;
     drop(streams);
     relay.finish().await;
 }

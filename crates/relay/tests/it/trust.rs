@@ -1,20 +1,25 @@
 //! Who checks whom, and what becomes of those who lie: with the relay in this
 //! process, and nodes that do what a test says.
 
-use crate::common::{self, Brings, Fixture, Node, get, job, lines, receive, start_with, until};
+use crate::common::{
+    self, Brings, Fixture, Node, Owner, PATIENCE, get, job, lines, receive, start_with, until,
+};
 use grid_engine::Engine;
 use grid_protocol::api::{
     JobInfo, JobState, NodeStanding, ResultStanding, TaskInfo, TaskResult, TaskState, Trusted,
 };
+use grid_protocol::live::Live;
 use grid_protocol::{
     Delegation, Digest, Files, FromNode, GiveBackReason, JobId, LeaseOffer, RefuseCode, RejectCode,
     Side, Spec, ToNode,
 };
-use grid_relay::{Config, TrustConfig};
+use grid_relay::{Config, TrustConfig, add_operator};
 use grid_scheduler::trust::Rules;
 use reqwest::Method;
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::time::Duration;
+use tokio::time::timeout;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -402,5 +407,45 @@ async fn error_rates_out_of_range_are_refused() {
         let answer = relay.owner.error(Method::POST, "/v1/jobs", job.to_string()).await;
         assert_eq!(answer, (400, "bad_request".into()));
     }
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_provisional_is_counted_while_its_job_runs() {
+    let relay = start(|_| {}).await;
+    let key = add_operator(relay.dir.path(), "root").unwrap();
+    let root = Owner { base: relay.owner.base.clone(), key };
+    let mut stream = get(&format!("{}/v1/live", relay.owner.base)).await;
+    let mut shows = async |provisional: u64| {
+        let shown = async {
+            loop {
+                let event = stream.chunk().await.unwrap().expect("the stream ended");
+                let Some(event) = event.strip_prefix(b"data: ") else { continue };
+                let live: Live = serde_json::from_slice(event.trim_ascii()).unwrap();
+                if live.tasks_provisional == provisional {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, shown).await.expect("another number is shown");
+    };
+    let job = relay.submit(&[b"1", b"2", b"3"], 50_000_000).await.id;
+    let [mut one, mut two] = relay.nodes([1, 2]).await;
+    let first = one.work(b"answer").await;
+    shows(1).await;
+    assert_eq!(relay.owner.job(job).await.provisional, 1);
+    // A check of it is no task that waits.
+    two.ready(1).await;
+    assert_eq!(two.lease().await.spec, first.spec);
+    let queues: Value = root.json(Method::GET, "/v1/operator/queues", "").await;
+    let count = |what: &str| queues["runtimes"][0][what].as_u64().unwrap();
+    assert_eq!((count("waiting"), count("leased"), count("provisional")), (2, 1, 1), "{queues}");
+
+    let cancel = format!("/v1/jobs/{job}/cancel");
+    let ended: JobInfo = relay.owner.json(Method::POST, &cancel, "").await;
+    assert_eq!((ended.state, ended.provisional), (JobState::Cancelled, 0));
+    assert_eq!(relay.owner.job(job).await.provisional, 0);
+    shows(0).await;
+    drop(stream);
     relay.finish().await;
 }
