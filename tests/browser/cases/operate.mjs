@@ -5,7 +5,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accessible } from '../lib/accessible.mjs';
-import { goto, pageIn, says, text, worked } from '../lib/pages.mjs';
+import { goto, held, inBetween, pageIn, says, text, timed, worked } from '../lib/pages.mjs';
 import { until } from '../lib/wait.mjs';
 
 /** A key of an operator of this relay. */
@@ -92,6 +92,43 @@ export default {
     await says(page, '[aria-label=Campaigns]', 'over', 30_000);
     assert.ok((await campaigns())[0].closed_ms > 0);
     assert.deepEqual(page.complaints.filter(line => !/400/.test(line)), []);
+  },
+
+  async 'refusals are counted back from now, those before the relay\'s start too'(t) {
+    const relay = await t.relay();
+    const hour = 3_600_000;
+    const at = hours => Math.floor(Date.now() / hour - hours) * hour;
+    const refusals = {
+      since_start: [{ reason: 'bad_signature', count: 4 }],
+      hours: [
+        { from_ms: at(72), reasons: { unknown_lease: 5, bad_signature: 1 } },
+        { from_ms: at(30), reasons: { bad_signature: 2 } },
+        { from_ms: at(2), reasons: { bad_signature: 4 } },
+      ],
+      latest: [], complete: true,
+    };
+    const slow = held('application/json');
+    const answers = { '/v1/operator/refusals': refusals };
+    const page = await pageIn(t, 'chromium');
+    const pass = await timed(page);
+    await enter(page, await inBetween(t, relay, answers), operatorKey(relay));
+    const table = () => page.$$eval('[aria-label="Refused receipts by reason"] tbody tr', rows => (
+      rows.map(row => [...row.cells].map(cell => cell.textContent))));
+    assert.deepEqual(await table(), [['bad signature', '4', '7', '4'], ['unknown lease', '0', '5', '0']]);
+    // An hour in which nothing was refused moves on what is the last day.
+    refusals.hours.pop();
+    await until('it is so', async () => { await pass(); return (await table())[0].join() === 'bad signature,0,3,4'; }, 30_000);
+    // While something is on its way, nothing else is asked for.
+    answers['/v1/operator/refusals'] = slow.hold;
+    await until('it is asked', async () => { await pass(); return slow.asked === 1; }, 30_000);
+    let asked = 0;
+    page.on('request', () => { asked += 1; });
+    for (let at = 0; at < 3; at += 1) await pass();
+    slow.last.end(JSON.stringify({ since_start: [], hours: [], latest: [], complete: true }));
+    await until('it is shown', async () => (await text(page, 'main')).includes('None in the last 7 days.'), 30_000);
+    // Those after it: who was caught, who is suspected, campaigns.
+    assert.ok(asked <= 3, `${asked} requests`);
+    assert.deepEqual(page.complaints, []);
   },
 
   async 'an operator logs in, looks, and logs out'(t) {

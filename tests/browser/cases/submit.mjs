@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fnv } from '../lib/modules.mjs';
-import { ENGINES, goto, inBetween, pageIn, says, swarm, text } from '../lib/pages.mjs';
+import { ENGINES, goto, held, inBetween, pageIn, says, swarm, text } from '../lib/pages.mjs';
 import { natively, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
 import { entries } from '../lib/zip.mjs';
@@ -158,6 +158,56 @@ tests['a prompt is answered as it is written, texts are embedded'] = async t => 
   ]);
   assert.deepEqual(page.complaints, []);
 };
+
+for (const engine of ENGINES) {
+  tests[`what was stopped, or left, is not waited for (${engine})`] = async t => {
+    const relay = await t.relay();
+    const owner = relay.owner();
+    const [written, embedded] = [held('text/event-stream'), held('application/json')];
+    const known = await inBetween(t, relay, {
+      '/v1/models': { object: 'list', data: [{ id: 'writer', work: 'generate' }, { id: 'reader', work: 'embed' }] },
+      '/v1/embeddings': embedded.hold,
+      '/v1/chat/completions': written.hold,
+    });
+    const page = await pageIn(t, engine);
+    await asOwner(page, known, owner, '#/submit');
+    await says(page, '[role=status]', 'tests has', 30_000);
+    // By the document: a button that waits to be drawn moves.
+    const press = selector => page.$eval(selector, button => button.click());
+    const ask = async (asked, times) => {
+      await press('.submit button[type=submit]');
+      await until('it is asked', () => asked.asked === times && asked.open.size === 1, 30_000);
+      await until('it can be stopped', () => page.$eval('.submit button[type=button]', button => !button.hidden), 30_000);
+    };
+    const ended = asked => until('the relay sees that nobody waits', () => asked.open.size === 0, 30_000);
+    await press('input[value=embed]');
+    await page.waitForSelector('#texts');
+    await page.type('#texts', 'one');
+    await ask(embedded, 1);
+    await press('.submit button[type=button]');
+    await ended(embedded);
+    await until('it can be asked again', () => page.$eval('.submit button[type=submit]', button => !button.disabled), 30_000);
+
+    await press('input[value=prompt]');
+    await page.waitForSelector('#prompt');
+    await page.type('#prompt', 'Hallo');
+    const piece = content => written.last.write(`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`);
+    await ask(written, 1);
+    piece('so far');
+    await says(page, '.answer', 'so far', 30_000);
+    await press('.submit button[type=button]');
+    await ended(written);
+    assert.equal(await text(page, '.answer'), 'so far');
+    assert.equal(await page.$('.submit .notice'), null);
+    // And a page that is left while it waits.
+    await ask(written, 2);
+    piece('more');
+    await says(page, '.answer', 'more', 30_000);
+    await goto(page, known, '#/check');
+    await ended(written);
+    assert.deepEqual(page.complaints, []);
+  };
+}
 
 /** Numbers of an answer of `embed`: little-endian f32 in base64. */
 function floats(base64) {

@@ -85,6 +85,44 @@ export function altered(file, name, change) {
 export const flip = hex => (hex[0] === '0' ? '1' : '0') + hex.slice(1);
 
 /**
+ * From the next document on the page's time is ours: `pass(ms)` moves its clock on, and lets everything
+ * that is done again and again happen once.
+ */
+export async function timed(page) {
+  await page.evaluateOnNewDocument(() => {
+    const now = Date.now;
+    const ticks = new Map();
+    let [later, last] = [0, 0];
+    Date.now = () => now() + later;
+    window.setInterval = tick => {
+      ticks.set(last += 1, tick);
+      return last;
+    };
+    window.clearInterval = id => ticks.delete(id);
+    window.pass = ms => {
+      later += ms;
+      for (const tick of [...ticks.values()]) tick();
+    };
+  });
+  return (ms = 0) => page.evaluate(ms => window.pass(ms), ms);
+}
+
+/** An answer that is written as the test says: `hold` answers, `open` has those that are not over. */
+export function held(type) {
+  const open = new Set();
+  const heard = { asked: 0, open, last: undefined };
+  heard.hold = (request, answer) => {
+    heard.asked += 1;
+    heard.last = answer;
+    open.add(answer);
+    answer.on('close', () => open.delete(answer));
+    answer.writeHead(200, { 'content-type': type });
+    answer.flushHeaders();
+  };
+  return heard;
+}
+
+/**
  * The relay with some answers of ours, by path: what is sent as JSON, or a function of request,
  * answer and body that answers. Not by interception: a worker's requests pass that by. `upgrade`: who
  * takes a socket, which otherwise is none.
