@@ -4,8 +4,8 @@ use crate::lease::Stage;
 use crate::policy::Permission;
 use crate::{Action, Membership, Node, Why};
 use grid_protocol::{
-    FromNode, HeldLease, Join, LeaseId, PublicKey, RefuseCode, ToNode, VERSIONS, decode, encode,
-    join_bytes,
+    FromNode, GiveBackReason, HeldLease, Join, LeaseId, PublicKey, RefuseCode, ToNode, VERSIONS,
+    decode, encode, join_bytes,
 };
 
 /// How long a relay may take to let the node in, in milliseconds, for each of
@@ -130,8 +130,7 @@ impl Node {
         self.down(now + wait);
     }
 
-    /// The relay doesn't keep to the protocol, or won't have this node: not
-    /// again soon.
+    /// Not again soon.
     fn shun(&mut self, now: u64, why: Why, error: String, wait: u64, out: &mut Vec<Action>) {
         self.lose(now, why, error, out);
         self.backoff.longest();
@@ -139,6 +138,14 @@ impl Node {
         self.down(now + wait);
     }
 
+    /// The relay won't have this node: what it computes meanwhile would be for
+    /// nothing. Results wait for a relay that takes them.
+    fn turned_away(&mut self, now: u64, why: Why, error: String, wait: u64, out: &mut Vec<Action>) {
+        self.shun(now, why, error, wait, out);
+        self.give_back_unfinished(GiveBackReason::Stopped, "refused", out);
+    }
+
+    /// The relay doesn't keep to the protocol.
     fn fault(&mut self, now: u64, error: impl Into<String>, out: &mut Vec<Action>) {
         self.shun(now, Why::Unreachable, error.into(), 60_000, out);
     }
@@ -216,11 +223,11 @@ impl Node {
                 self.lose(now, Why::Unreachable, words, out);
             }
             Some(RefuseCode::Browser) => {
-                self.shun(now, Why::Elsewhere, words, ELSEWHERE, out);
+                self.turned_away(now, Why::Elsewhere, words, ELSEWHERE, out);
                 self.error = None;
             }
             Some(RefuseCode::Full) => self.lose(now, Why::Refused, words, out),
-            _ => self.shun(now, Why::Refused, words, REFUSED, out),
+            _ => self.turned_away(now, Why::Refused, words, REFUSED, out),
         }
     }
 
@@ -235,14 +242,14 @@ impl Node {
     ) {
         if !VERSIONS.contains(&version) {
             let error = format!("the relay chose version {version}, which this node doesn't speak");
-            return self.shun(now, Why::Refused, error, REFUSED, out);
+            return self.turned_away(now, Why::Refused, error, REFUSED, out);
         }
         let named = crate::address::Address::parse(origin);
         if named.is_none() || named != self.address {
             let ours = self.address.as_ref().map_or("", |address| address.origin());
             let error =
                 format!("the relay at {ours} calls itself {}: use that", shortened(origin, 200));
-            return self.shun(now, Why::Refused, error, REFUSED, out);
+            return self.turned_away(now, Why::Refused, error, REFUSED, out);
         }
         self.forget_other_relays(&relay, out);
         let node = self.key.public();

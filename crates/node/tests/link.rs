@@ -255,26 +255,6 @@ fn another_node_of_this_browser_goes_first() {
          < announce 2
          = waiting no_work no-error\n";
     check(&format!("{refused}{again}> refused 9\n< disconnect\n{again}{welcome}"));
-    // It is no fault of the relay's: what was in hand before is taken up again.
-    check(
-        "play running
-         > refused 9
-         < disconnect
-         > finished A
-         > until
-         < connect ws://127.0.0.1:8090/v1/node
-         > opened
-         < hello
-         > challenge
-         < join A
-         > welcome
-         < result A exit code=3 fuel=100
-         < announce 1
-         > rejected A
-         < drop A
-         < save
-         = waiting no_work error",
-    );
     // Switched off, paused or sent elsewhere, it asks no more.
     check(&format!(
         "{refused}
@@ -300,6 +280,80 @@ fn another_node_of_this_browser_goes_first() {
     check(&format!(
         "{refused} > on relay=http://other.example\n < connect ws://other.example/v1/node"
     ));
+}
+
+#[test]
+fn a_node_that_is_refused_works_for_nobody() {
+    let again = "> until
+         < connect ws://127.0.0.1:8090/v1/node
+         > opened
+         < hello
+         > challenge\n";
+    // What runs is given back; the relay hears of it after the next join.
+    for (refusal, state) in
+        [("9", "elsewhere no-error"), ("5", "refused error"), ("8", "refused error")]
+    {
+        check(&format!(
+            "play running both
+             > refused {refusal}
+             < disconnect
+             < drop A
+             < drop B
+             < save
+             = connecting {state}
+             > finished A
+             < drop A
+             {again}
+             < join A B
+             > welcome A B
+             < giveback A stopped
+             < giveback B stopped
+             < announce 2
+             = waiting no_work no-error"
+        ));
+    }
+    for challenge in ["version=7", "origin=http://other.example"] {
+        check(&format!(
+            "play running
+             > closed
+             > after 2000
+             < connect ws://127.0.0.1:8090/v1/node
+             > opened
+             < hello
+             > challenge {challenge}
+             < disconnect
+             < drop A
+             < save
+             = connecting refused error"
+        ));
+    }
+    // A result that is signed waits for who takes it.
+    check(&format!(
+        "play running both
+         > finished A
+         < result A exit code=3 fuel=100
+         > refused 9
+         < disconnect
+         < drop B
+         < save A
+         {again}
+         < join A B
+         > welcome A
+         < result A exit code=3 fuel=100
+         < announce 1
+         > ack A
+         < keep A fuel=100
+         < drop A
+         < save
+         = waiting no_work tasks=1 fuel=100"
+    ));
+    // A relay that only ends hears of what went on meanwhile.
+    check(
+        "play running
+         > refused 7
+         < disconnect
+         = working working",
+    );
 }
 
 /// It asks every 15 to 30 seconds, for as long as it takes.
