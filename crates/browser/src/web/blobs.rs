@@ -6,7 +6,7 @@ use grid_protocol::{Digest, LeaseId, LeaseToken};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Cache, CacheStorage, Response};
+use web_sys::{AbortSignal, Cache, CacheStorage, Response};
 
 /// Name of the cache, and the address under which it keeps a digest. Nothing
 /// is ever asked of that address.
@@ -27,6 +27,8 @@ pub(crate) struct BlobAddress {
     pub(crate) lease: LeaseId,
     pub(crate) token: LeaseToken,
     pub(crate) digest: Digest,
+    /// Aborted when the lease is over.
+    pub(crate) until: AbortSignal,
 }
 
 impl BlobAddress {
@@ -34,7 +36,7 @@ impl BlobAddress {
         let authorization = format!("Lease {}:{}", self.lease, self.token);
         let origin = self.origin.trim_end_matches('/');
         let url = format!("{origin}/v1/blobs/{}", self.digest);
-        request(method, &url, Some(&authorization), body).await
+        request(method, &url, Some(&authorization), body, Some(self.until.clone())).await
     }
 
     /// Downloads at most `max_bytes`.

@@ -22,6 +22,8 @@ extern "C" {
     /// Not in web-sys without its unstable part.
     #[wasm_bindgen(js_namespace = AbortSignal, js_name = timeout)]
     fn abort_after(ms: u32) -> AbortSignal;
+    #[wasm_bindgen(js_namespace = AbortSignal, js_name = any)]
+    fn abort_with(signals: &[AbortSignal]) -> AbortSignal;
 }
 
 /// A refusal, as the relay's API has them.
@@ -36,12 +38,14 @@ struct Said {
     message: String,
 }
 
-/// Asks; an answer that is no success is an error.
+/// Asks; an answer that is no success is an error. `until`: when it is aborted,
+/// so is this.
 pub(crate) async fn request(
     method: &str,
     url: &str,
     authorization: Option<&str>,
     body: Option<&[u8]>,
+    until: Option<AbortSignal>,
 ) -> Result<Response, String> {
     let headers = Object::new();
     if let Some(authorization) = authorization {
@@ -49,7 +53,12 @@ pub(crate) async fn request(
     }
     let init = RequestInit::new();
     init.set_method(method);
-    init.set_signal(Some(&abort_after(TIMEOUT_MS)));
+    let late = abort_after(TIMEOUT_MS);
+    let signal = match until {
+        Some(until) => abort_with(&[late, until]),
+        None => late,
+    };
+    init.set_signal(Some(&signal));
     if let Some(body) = body {
         init.set_body(&Uint8Array::from(body));
     }

@@ -14,12 +14,13 @@ use grid_contexts::port::Port;
 use grid_contexts::script::console_error;
 use grid_node::{Action, Config, Event, FetchKind, IdleState, Power, Receipted, Settings, Share};
 use grid_protocol::infer::ARITHMETIC;
-use grid_protocol::{GiveBackReason, LeaseId, Package, PublicKey};
+use grid_protocol::{Digest, GiveBackReason, LeaseId, LeaseToken, Package, PublicKey};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{MessageChannel, MessagePort};
+use web_sys::{AbortController, MessageChannel, MessagePort};
 
 // From worker-scripts/service-worker.js.
 #[wasm_bindgen]
@@ -71,6 +72,8 @@ pub(super) struct Driver {
     executing: Cell<bool>,
     /// Has the offscreen document told of the power supply? Only it knows.
     pub(super) power_known: Cell<bool>,
+    /// Ends each lease's transfers with it.
+    transfers: RefCell<BTreeMap<LeaseId, Transfers>>,
     timer: RefCell<Option<Timeout>>,
     /// What [`set_alarm`] was told last.
     alarm: Cell<Option<Alarm>>,
@@ -83,6 +86,21 @@ pub(super) struct Driver {
     pub(super) account: RefCell<Account>,
     /// What went wrong when something was last to be kept.
     pub(super) trouble: RefCell<Option<String>>,
+}
+
+/// A lease's downloads and uploads. Ended when dropped.
+struct Transfers(AbortController);
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self(AbortController::new().expect("every browser that runs this has it"))
+    }
+}
+
+impl Drop for Transfers {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Milliseconds since 1970, as the device's clock says: the node copes with one
@@ -120,6 +138,7 @@ pub async fn start_node(agent: &str, modules: bool) -> Result<NodeHandle, JsValu
         office: RefCell::default(),
         executing: Cell::new(false),
         power_known: Cell::new(false),
+        transfers: RefCell::default(),
         timer: RefCell::default(),
         alarm: Cell::new(None),
         last_sent: Cell::new(0.0),
@@ -219,6 +238,11 @@ impl Driver {
         self.trouble.replace(kept.err());
     }
 
+    fn blob(&self, lease: LeaseId, token: LeaseToken, digest: Digest) -> BlobAddress {
+        let until = self.transfers.borrow_mut().entry(lease).or_default().0.signal();
+        BlobAddress { origin: self.origin(), lease, token, digest, until }
+    }
+
     /// Tells the node, and does what it asks for.
     fn feed(self: &Rc<Self>, event: Event) {
         let came = performance_now();
@@ -266,7 +290,7 @@ impl Driver {
             }
             Action::Disconnect => drop(self.socket.take()),
             Action::Fetch { lease, token, digest, kind, max_bytes } => {
-                let address = BlobAddress { origin: self.origin(), lease, token, digest };
+                let address = self.blob(lease, token, digest);
                 let driver = self.clone();
                 spawn_local(async move {
                     let result = match kind {
@@ -277,7 +301,7 @@ impl Driver {
                 });
             }
             Action::Upload { lease, token, digest, bytes } => {
-                let address = BlobAddress { origin: self.origin(), lease, token, digest };
+                let address = self.blob(lease, token, digest);
                 let driver = self.clone();
                 spawn_local(async move {
                     let result = address.upload(&bytes).await;
@@ -300,7 +324,10 @@ impl Driver {
                 let job = Inference { spec, input, draft, origin, quota };
                 self.tell_office(&ToSupervisor::Infer(lease, job));
             }
-            Action::Drop(lease) => self.tell_office(&ToSupervisor::Drop(lease)),
+            Action::Drop(lease) => {
+                self.transfers.borrow_mut().remove(&lease);
+                self.tell_office(&ToSupervisor::Drop(lease));
+            }
             Action::Pace(Share { cpu, gpu }) => self.tell_office(&ToSupervisor::Pace(cpu, gpu)),
             Action::Keep(receipted) => self.keep(*receipted),
             Action::Save(leases) => {
@@ -376,6 +403,7 @@ impl Driver {
 
     /// Ends the offscreen document, and all that runs in it.
     fn shut_office(&self) {
+        self.transfers.borrow_mut().clear();
         self.executing.set(false);
         self.power_known.set(false);
         self.office.take();

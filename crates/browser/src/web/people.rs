@@ -50,12 +50,12 @@ struct Made {
 /// What anyone may know of an account.
 pub(super) async fn person(origin: &str, account: &PublicKey) -> Result<Person, String> {
     let url = format!("{origin}/v1/accounts/{account}");
-    json(&request("GET", &url, None, None).await?, LONGEST_ANSWER).await
+    json(&request("GET", &url, None, None, None).await?, LONGEST_ANSWER).await
 }
 
 /// The key that a relay says it has.
 pub(super) async fn relay_key(origin: &str) -> Result<PublicKey, String> {
-    let answer = request("GET", &format!("{origin}/v1/network"), None, None).await?;
+    let answer = request("GET", &format!("{origin}/v1/network"), None, None, None).await?;
     json(&answer, LONGEST_ANSWER).await.map(|Network { relay }| relay)
 }
 
@@ -75,7 +75,7 @@ impl Asker {
         let signed = AccountRequest { relay, origin, method, target, time_ms: *time_ms, body };
         let by = signed.authorization(&self.account);
         let body = (!body.is_empty()).then_some(body);
-        request(method, &format!("{origin}{target}"), Some(&by), body).await
+        request(method, &format!("{origin}{target}"), Some(&by), body, None).await
     }
 
     /// Has the relay make an invitation for friends, and gives its link.
