@@ -9,5 +9,5 @@ settings(document.querySelector('main'), { ...host, tellPages });
 /** The page asks again whether it may: docs/embed.md. */
 async function tellPages() {
   const { settings, account } = await host.ask({ kind: 'status' });
-  open(`${settings.relay}/node/#extension=${account.browser}`, '_blank', 'noopener');
+  open(new URL(`/node/#extension=${account.browser}`, settings.relay), '_blank', 'noopener');
 }

@@ -147,4 +147,19 @@ export default {
     const kept = await browser.worker.evaluate(() => allowed.get.call(chrome.storage.local, null));
     assert.deepEqual(kept, {}, 'nothing was written behind its back');
   },
+
+  async 'links to a relay whose address was typed with a slash'(t) {
+    const [relay, browser] = await Promise.all([t.relay(), t.browser()]);
+    await browser.change({ relay: `${relay.url}/` });
+    const popup = await browser.popup();
+    const { node } = await browser.view();
+    await until('it links to the node', async () =>
+      await popup.locator('#network').getAttribute('href') === `${relay.url}/#/node/${node}`, WAIT);
+    const page = await browser.options();
+    const [opened] = await Promise.all([
+      browser.context.waitForEvent('page'), page.locator('#pages_know').click(),
+    ]);
+    await until('the page is there', () => opened.url().startsWith(`${relay.url}/node/`), WAIT);
+    await opened.locator('#extension').waitFor({ timeout: WAIT });
+  },
 };
