@@ -1,6 +1,7 @@
 // The node's settings: what its owner sets once. One module for the options page and for the
 // relay's page; controls.js says what the host gives. `fixed` names fields that the host sets
-// itself, `tellPages()` tells the relay's pages of this node, and account.js draws the account.
+// itself, `tellPages()` tells the relay's pages of this node, `hereHint()` says what else there is to
+// say of "While I'm here", and account.js draws the account.
 import { account } from './account.js';
 import { explain, fill, formats, save, say } from './words.js';
 
@@ -16,9 +17,10 @@ const HTML = `
       <label class="range"><input id="idle_cpu" data-share="idle.cpu" data-label="idle_cpu" type="range" min="5" max="100" step="5"><output></output></label>
       <label class="range"><input id="idle_gpu" data-share="idle.gpu" data-label="idle_gpu" type="range" min="0" max="100" step="5"><output></output></label>
       <span data-text="in_use"></span>
-      <label class="range"><input id="in_use_cpu" data-share="in_use.cpu" data-label="in_use_cpu" type="range" min="0" max="100" step="5"><output></output></label>
-      <label class="range"><input id="in_use_gpu" data-share="in_use.gpu" data-label="in_use_gpu" type="range" min="0" max="100" step="5"><output></output></label>
+      <label class="range"><input id="in_use_cpu" data-share="in_use.cpu" data-label="in_use_cpu" aria-describedby="here_hint" type="range" min="0" max="100" step="5"><output></output></label>
+      <label class="range"><input id="in_use_gpu" data-share="in_use.gpu" data-label="in_use_gpu" aria-describedby="here_hint" type="range" min="0" max="100" step="5"><output></output></label>
     </div>
+    <p id="here_hint" class="soft" hidden></p>
   </fieldset>
   <fieldset>
     <legend data-text="when"></legend>
@@ -73,7 +75,9 @@ const clock = minutes =>
   [minutes / 60, minutes % 60].map(part => String(Math.floor(part)).padStart(2, '0')).join(':');
 
 /** Draws the settings into `root`, and keeps them up to date until `stop` is called. */
-export function settings(root, { ask, words, fixed = [], tellPages, tellsPower = 'getBattery' in navigator }) {
+export function settings(root, {
+  ask, words, fixed = [], tellPages, hereHint = () => '', tellsPower = 'getBattery' in navigator,
+}) {
   root.classList.add('grid');
   root.replaceChildren(...new DOMParser().parseFromString(HTML, 'text/html').body.childNodes);
   const $ = id => root.querySelector(`#${id}`);
@@ -119,6 +123,8 @@ export function settings(root, { ask, words, fixed = [], tellPages, tellsPower =
         showShare(slider);
       });
     }
+    say($('here_hint'), hereHint());
+    $('here_hint').hidden = !hereHint();
     $('mains').checked = !settings.on_battery;
     const pauses = settings.on_battery ? '' : words('mains_hint');
     say($('mains_hint'), tellsPower ? pauses : words('mains_unknown'));

@@ -4,8 +4,9 @@
 const IN_USE_MS = 60_000;
 
 /**
- * Calls `changed(state)` with `active` or `idle`. Gives back `state()`, and `detect()`, which asks
- * for the detector, where there is one that isn't used yet.
+ * Calls `changed(state)` with `active` or `idle`. Gives back `state()`, `detects()`, which says
+ * whether it knows of all input, and `detect()`, which asks for the detector, where there is one that
+ * isn't used yet.
  */
 export function idleness(changed) {
   let told = 'active';
@@ -15,23 +16,26 @@ export function idleness(changed) {
 
   const state = () => {
     if (detector) return detector.screenState === 'locked' ? 'locked' : detector.userState ?? 'active';
-    return !document.hidden && Date.now() - used < IN_USE_MS ? 'active' : 'idle';
+    return Date.now() - used < IN_USE_MS ? 'active' : 'idle';
   };
   const tell = () => {
-    if (state() === told) return;
-    told = state();
+    const now = state();
+    clearTimeout(timer);
+    // Again if it comes early: nothing else would tell.
+    if (now === 'active' && !detector) timer = setTimeout(tell, used + IN_USE_MS - Date.now());
+    if (now === told) return;
+    told = now;
     changed(told);
   };
   const input = () => {
     used = Date.now();
-    clearTimeout(timer);
-    timer = setTimeout(tell, IN_USE_MS);
     tell();
   };
   for (const kind of ['pointerdown', 'pointermove', 'keydown', 'wheel']) {
     addEventListener(kind, input, { passive: true });
   }
-  document.addEventListener('visibilitychange', tell);
+  // Who turns to another tab or window is there.
+  document.addEventListener('visibilitychange', input);
   input();
 
   const listen = async () => {
@@ -46,6 +50,7 @@ export function idleness(changed) {
     : undefined;
   return {
     state,
+    detects: () => Boolean(detector),
     /** Resolves to a function for a click, or to nothing. */
     async detect() {
       const { state: allowed } = await permission ?? {};

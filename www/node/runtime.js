@@ -63,6 +63,8 @@ async function loadValue(area, key) {
 }
 
 async function storeValue(area, key, value) {
+  // What is given holds for this document: documents of the same site share its storage.
+  if (key in page.given) return;
   page[area].setItem(`grid.${key}`, JSON.stringify(value));
 }
 
@@ -101,11 +103,20 @@ async function watchPower(told) {
 // A page that is in the background has its timers slowed to one a minute, which is too slow for
 // heartbeats. A worker's are not.
 let ticks;
+/** A worker whose script can't be loaded is made again so much later. */
+const TICKS_AGAIN_MS = 10_000;
 
+/** The clock goes on by itself: that it rang, and is set anew, changes nothing. */
 function setAlarm(on) {
+  if (on === Boolean(ticks)) return;
   ticks?.terminate();
   ticks = undefined;
   if (!on) return;
-  ticks = new Worker('ticks.js');
-  ticks.onmessage = async () => (await node).wake(office !== undefined);
+  const made = ticks = new Worker('ticks.js');
+  made.onmessage = async () => (await node).wake(office !== undefined);
+  made.onerror = () => setTimeout(() => {
+    if (ticks !== made) return;
+    setAlarm(false);
+    setAlarm(true);
+  }, TICKS_AGAIN_MS);
 }

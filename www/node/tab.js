@@ -6,7 +6,7 @@ import { load } from './language.js';
 import { keep, reachable } from './offline.js';
 import { one } from './one.js';
 import { settings } from './settings.js';
-import { fill, say } from './words.js';
+import { explain, fill, say } from './words.js';
 
 const $ = id => document.getElementById(id);
 
@@ -33,23 +33,30 @@ function theirs(view) {
   say($('there'), view ? `${words(`state_${view.state}`)}. ${words(`why_${view.why}`)}` : '');
 }
 
+function fail(text) {
+  say($('failed'), text);
+  $('failed').hidden = false;
+}
+
 async function mine() {
   $('elsewhere').hidden = true;
   try {
     page.given.browser = browserId(page.local);
     share(page.given.browser);
     await page.start('grid-tab');
-    if (asked.has('invite')) await answer({ kind: 'invited', code: asked.get('invite') });
   } catch (error) {
-    say($('failed'), words('start_failed', String(error.message ?? error)));
-    $('failed').hidden = false;
-    return;
+    return fail(words('start_failed', String(error.message ?? error)));
   }
   const host = { ask: answer, words };
   $('own').hidden = false;
   controls($('controls'), host);
-  settings($('settings_panel'), { ...host, fixed: ['relay'] });
+  const hereHint = () => (idle.detects() ? '' : words('own_input'));
+  settings($('settings_panel'), { ...host, fixed: ['relay'], hereHint });
   keep();
+  // With the switch there already: this node may run.
+  if (asked.has('invite')) {
+    answer({ kind: 'invited', code: asked.get('invite') }).catch(error => fail(explain(words, error)));
+  }
   const detect = await idle.detect();
   $('detect').hidden = !detect;
   $('detect').onclick = async () => {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { account, change, EAGER, fresh, ready, switchOn, tab, view } from '../lib/lend.mjs';
+import { account, change, EAGER, fresh, page, ready, switchOn, tab, view } from '../lib/lend.mjs';
 import { endless, fnv, fnvOf } from '../lib/modules.mjs';
-import { ENGINES } from '../lib/pages.mjs';
+import { ENGINES, says } from '../lib/pages.mjs';
 import { natively, tinyModels } from '../lib/tiny.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -113,6 +113,95 @@ for (const engine of ENGINES) {
     }, 60_000);
   };
 
+  tests[`what is no invitation is said, beside a node that can be stopped (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay);
+    await ready(made);
+    await switchOn(made);
+    await made.goto('about:blank');
+    await made.goto(`${relay.url}/node/#invite=BAD`);
+    await ready(made);
+    await says(made, '#failed', 'That is no invitation', 30_000);
+    await until('it goes on', async () => (await view(made)).why === 'no_work', 40_000);
+    await made.click('#stop');
+    await until('it is off', async () => (await view(made)).state === 'off', 30_000);
+  };
+
+  tests[`its clock is one worker, and another one where that fails (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true });
+    const browser = await fresh(t, engine);
+    const made = await page(browser);
+    await made.evaluateOnNewDocument(() => {
+      const Real = Worker;
+      globalThis.clocks = [];
+      globalThis.rang = 0;
+      globalThis.Worker = class extends Real {
+        constructor(url, options) {
+          const clock = url === 'ticks.js';
+          // The first one's script can't be loaded.
+          super(clock && !clocks.length ? 'gone.js' : url, options);
+          if (!clock) return;
+          clocks.push(this);
+          this.addEventListener('message', () => (rang += 1));
+        }
+      };
+    });
+    await made.goto(`${relay.url}/node/`);
+    await ready(made);
+    await switchOn(made);
+    const clocks = () => made.evaluate(() => clocks.length);
+    await until('it rang', async () => await made.evaluate(() => rang) >= 4, 60_000);
+    assert.equal(await clocks(), 2);
+    await made.click('#switch');
+    await until('it is off', async () => (await view(made)).state === 'off', 30_000);
+    const before = await made.evaluate(() => rang);
+    await switchOn(made);
+    await until('it rings again', async () => await made.evaluate(() => rang) > before, 30_000);
+    assert.equal(await clocks(), 3);
+  };
+
+  tests[`what it loads ends with the switch (${engine})`] = async t => {
+    const relay = await t.relay({ believing: true, counted: true });
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay);
+    await ready(made);
+    await switchOn(made);
+    relay.proxy.hold = 'GET /v1/blobs/';
+    await relay.owner().submit(fnv(), [{}]);
+    await until('it loads the module', () => relay.proxy.held.size > 0, 40_000);
+    await made.click('#switch');
+    await until('it loads nothing', () => relay.proxy.held.size === 0, 30_000);
+  };
+
+  tests[`a page is in use for a minute after its last input, hidden or not (${engine})`] = async t => {
+    const relay = await t.relay();
+    const browser = await fresh(t, engine);
+    const made = await tab(browser, relay);
+    await ready(made);
+    await says(made, '#here_hint', 'no other input', 30_000);
+    assert.equal(await made.$eval('#here_hint', element => element.checkVisibility()), true);
+    const found = await made.evaluate(async () => {
+      const { idleness } = await import('/node/idle.js');
+      let [now, timer] = [0];
+      Date.now = () => now;
+      globalThis.setTimeout = (call, ms) => (timer = { call, at: now + ms });
+      globalThis.clearTimeout = () => (timer = undefined);
+      const told = [];
+      const { state } = idleness(state => told.push(state));
+      const look = at => {
+        now = at;
+        timer?.call();
+        return state();
+      };
+      Object.defineProperty(document, 'hidden', { get: () => true });
+      document.dispatchEvent(new Event('visibilitychange'));
+      // A timer that comes early isn't the last one.
+      return [state(), look(59_000), timer?.at, look(60_000), told];
+    });
+    assert.deepEqual(found, ['active', 'active', 60_000, 'idle', ['idle']]);
+  };
+
   tests[`a module that never ends is ended with the switch (${engine})`] = async t => {
     const relay = await t.relay({ believing: true });
     const browser = await fresh(t, engine);
@@ -163,6 +252,7 @@ tests['the browser tells of all input, where its user lets it'] = async t => {
   await made.emulateIdleState({ isUserActive: true, isScreenUnlocked: false });
   await why('it is locked', 'no_work');
   assert.equal(await made.$eval('#detect', element => element.hidden), true);
+  await until('nothing else is to be said', () => made.$eval('#here_hint', element => element.hidden), 30_000);
 };
 
 tests['without it, a page asks first, where it can be asked'] = async t => {
