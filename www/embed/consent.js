@@ -27,8 +27,8 @@ export function agreement(site, local) {
   /** Whether this frame reaches what all sites' frames share. */
   let shares = false;
 
-  const forEverySite = () =>
-    (shares && local.getItem(stopped) === null ? holds(get(EVERYWHERE)) : undefined);
+  const everySites = () => (shares && local.getItem(stopped) === null ? get(EVERYWHERE) : undefined);
+  const forEverySite = () => holds(everySites());
   const forThisSite = () => holds(local.getItem(here));
   return {
     /** Until when it holds; `undefined` where it doesn't. */
@@ -36,8 +36,8 @@ export function agreement(site, local) {
     forEverySite: () => forEverySite() !== undefined,
     /** It was to hold for every site, and the browser keeps them apart. */
     refused: () => Boolean(local.getItem(here)?.endsWith(REFUSED)),
-    /** It held for every site, and ended on another one, before its time. */
-    withdrawn: () => shares && local.getItem(here) === null && get(EVERYWHERE) === undefined,
+    /** It ended by itself: nobody withdrew it. */
+    over: () => Boolean(local.getItem(here) ?? everySites()) && !forEverySite() && !forThisSite(),
     /** The browser's id: every site's only under an agreement for every site. */
     browser: () => (forEverySite() && sharedId()) ?? browserId(local),
     /** Finds what the browser lets this frame share without asking anybody. */

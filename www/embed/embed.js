@@ -111,6 +111,11 @@ class GridNode extends HTMLElement {
 
   /** Ends what runs. Anyone may: nothing but a visitor's click starts it. */
   stop() {
+    // A frame that hasn't answered may not hear it.
+    if (this.#late) {
+      remember(false);
+      return this.#close('off');
+    }
     this.#frame?.contentWindow?.postMessage({ grid: 'stop' }, RELAY);
   }
 
@@ -147,8 +152,13 @@ class GridNode extends HTMLElement {
     if (!resume) this.#say('connecting');
   }
 
-  #close(state) {
+  #answered() {
     clearTimeout(this.#late);
+    this.#late = undefined;
+  }
+
+  #close(state) {
+    this.#answered();
     this.#frame?.remove();
     this.#frame = undefined;
     if (open === this) open = undefined;
@@ -161,7 +171,7 @@ class GridNode extends HTMLElement {
     if (!this.#frame || source !== this.#frame.contentWindow || origin !== RELAY) return;
     const { grid, why, height, focus } = data ?? {};
     if (!(grid in SAID)) return;
-    clearTimeout(this.#late);
+    this.#answered();
     remember(['connecting', 'waiting', 'working', 'paused'].includes(grid));
     if (grid === 'off') return this.#close('off');
     if (height > 0) this.#frame.style.height = `${Math.min(height, 560) + 2}px`;

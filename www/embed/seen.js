@@ -8,6 +8,8 @@ const SEEN_MS = TRACKS ? 500 : 1_000;
 /** A frame that isn't painted for so long is hidden; Firefox's observer doesn't say so. */
 const UNPAINTED_MS = 2_500;
 const LOOK_MS = 500;
+/** Browsers round where something is scrolled to. */
+const SLACK_PX = 4;
 
 /** Calls `changed(seen)` at once and whenever it changes. */
 export function watch(element, changed) {
@@ -15,7 +17,7 @@ export function watch(element, changed) {
   let told;
   let painted = performance.now();
   const tell = () => {
-    const fresh = innerHeight > 0 && performance.now() - painted < UNPAINTED_MS;
+    const fresh = innerWidth > 0 && innerHeight > 0 && performance.now() - painted < UNPAINTED_MS;
     const seen = inView === true && fresh && !document.hidden;
     if (inView === undefined || seen === told) return;
     told = seen;
@@ -40,31 +42,56 @@ export function watch(element, changed) {
 }
 
 /**
- * Keeps a button from being clicked before its visitor could see it for a while, and, where the
- * browser doesn't tell what is painted, before this frame has the focus. `changed(live, seen)`.
+ * Keeps a button from being clicked before its visitor could see all of `box` for a while, which fills
+ * the frame and scrolls (its end, `foot`, may stick to the frame's), and, where the browser doesn't tell
+ * what is painted, before this frame has the focus. `changed(why)`: `hidden`, `rest` (it is to be
+ * scrolled through), `moment`, or nothing.
  */
-export function guard(button, element, changed) {
+export function guard(button, box, foot, changed) {
   let timer;
   let seen = false;
-  const set = live => {
-    button.disabled = !live;
-    changed(live, seen);
+  /** How far down it was shown, from the top on and without a gap. */
+  let shown = 0;
+  const set = why => {
+    button.disabled = Boolean(why);
+    changed(why);
   };
   const again = () => {
     clearTimeout(timer);
-    set(false);
-    if (seen && (TRACKS || document.hasFocus())) timer = setTimeout(set, SEEN_MS, true);
+    if (!seen) return set('hidden');
+    if (shown < box.scrollHeight - SLACK_PX) return set('rest');
+    set('moment');
+    if (TRACKS || document.hasFocus()) timer = setTimeout(set, SEEN_MS, '');
+  };
+  const scrolled = () => {
+    if (!seen || box.scrollTop > shown) return;
+    const covered = getComputedStyle(foot).position === 'sticky' ? foot.offsetHeight : 0;
+    const end = box.scrollTop + box.clientHeight;
+    const before = shown;
+    shown = Math.max(shown, end < box.scrollHeight - SLACK_PX ? end - covered : end);
+    if (shown !== before) again();
+  };
+  // Who holds the frame sizes it: what was shown may be cut off now.
+  const resized = () => {
+    shown = 0;
+    scrolled();
+    again();
   };
   const focus = () => TRACKS || again();
+  box.addEventListener('scroll', scrolled);
+  addEventListener('resize', resized);
   addEventListener('focus', focus);
   addEventListener('blur', focus);
-  const end = watch(element, now => {
+  const end = watch(box, now => {
     seen = now;
+    scrolled();
     again();
   });
   return () => {
     end();
     clearTimeout(timer);
+    box.removeEventListener('scroll', scrolled);
+    removeEventListener('resize', resized);
     removeEventListener('focus', focus);
     removeEventListener('blur', focus);
     button.disabled = true;

@@ -28,7 +28,8 @@ async function show(key) {
   say($('unknown'), site ? '' : words('setup_unknown'));
   $('site').hidden = !site;
   if (!site) return;
-  history.replaceState(null, '', `#${site.key}`);
+  // Its own address: a fragment alone is one of the base's.
+  history.replaceState(null, '', `${location.pathname}#${site.key}`);
   say($('name'), site.name);
   say($('origins'), site.origins.join(' '));
   say($('points'), await points(site));

@@ -17,10 +17,17 @@ const SITE = location.pathname.split('/').at(-1);
 
 if (parent === window) location.replace('/node/'); // A tab of its own has a page of its own.
 
+/** The page said so, perhaps before there is anything to stop. */
+let stopped = false;
+let ready = false;
+
 const hello = await new Promise(heard => {
   addEventListener('message', ({ source, origin, data }) => {
     if (source !== parent) return;
-    if (data?.grid === 'stop') stop(false);
+    if (data?.grid === 'stop') {
+      stopped = true;
+      if (ready) stop(false);
+    }
     if (data?.grid === 'hello') heard({ ...data, origin });
   });
 });
@@ -55,13 +62,15 @@ function points() {
   return words('ask_points_share', [site.name, format.percent(site.share_ppm / 10_000)]);
 }
 
-function ask() {
+/** `first`: it is what a click opened, not what a node that ran comes back to. */
+function ask(first) {
   $('runs').hidden = true;
   $('ask').hidden = false;
+  $('again').hidden = !agreed.over();
   say($('title'), words('ask_title', site.name));
   say($('points'), points());
-  const end = guard($('agree'), $('ask'), (live, seen) => {
-    say($('guard'), live ? '' : words(seen ? 'guard' : 'guard_hidden'));
+  const end = guard($('agree'), document.body, $('end'), why => {
+    say($('guard'), why && words(`guard_${why}`));
   });
   $('ask').onsubmit = event => event.preventDefault();
   $('agree').onclick = event => {
@@ -75,7 +84,7 @@ function ask() {
     end();
     tell('off');
   };
-  tell('asking', '', { focus: true });
+  tell('asking', '', { focus: first });
 }
 
 let seen = false;
@@ -114,6 +123,8 @@ async function start() {
   };
   try {
     started = await page.start('grid-widget');
+    // It was stopped meanwhile, here or in the document that had the node.
+    if (!agreed.until()) return tell('off');
     await switchOn();
   } catch (error) {
     render({ state: 'paused' }, words('frame_failed', String(error.message ?? error)));
@@ -134,11 +145,10 @@ const switchOff = () => {
 async function tick() {
   // The relay's page may have told every site another one: the extension's.
   if (agreed.until() && agreed.browser() !== browser) return location.reload();
-  if (agreed.withdrawn()) return stop(false);
   if (!agreed.until()) {
+    if (!agreed.over()) return stop(false);
     await switchOff();
-    $('again').hidden = false;
-    return ask();
+    return ask(false);
   }
   render(await answer({ kind: 'status' }));
 }
@@ -172,6 +182,8 @@ async function stop(everywhere) {
   tell('off');
 }
 
-if (agreed.until()) run();
+ready = true;
+if (stopped) stop(false);
+else if (agreed.until()) run();
 else if (hello.resume) tell('off');
-else ask();
+else ask(true);

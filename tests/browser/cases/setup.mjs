@@ -14,6 +14,7 @@ for (const engine of ENGINES) {
     const made = await page(browser);
     await made.goto(`${relay.url}/embed/#${key}`);
     await says(made, '#name', 'Harbour weather', 30_000);
+    assert.equal(made.url(), `${relay.url}/embed/#${key}`);
     assert.equal(await text(made, '#origins'), `${here} ${there}`);
     assert.equal(await text(made, '#points'), 'None of its own: each visitor\'s node earns for itself.');
     assert.equal(await text(made, '#snippet'), `<script type="module" src="${relay.url}/embed.js" data-site="${key}"></script>\n`
@@ -43,6 +44,10 @@ for (const engine of ENGINES) {
     await enter(` ${key} `);
     await until('it is there again', () => made.$eval('#site', element => element.checkVisibility()), 30_000);
     assert.equal(await made.$eval('#unknown', element => element.checkVisibility()), false);
+    // The address is the page's, to be loaded again and passed on.
+    await made.reload();
+    await says(made, '#name', 'Harbour weather', 30_000);
+    assert.equal(made.url(), `${relay.url}/embed/#${key}`);
   };
 }
 

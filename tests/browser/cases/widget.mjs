@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { accessible } from '../lib/accessible.mjs';
 import {
-  clickWidget, frame, fresh, hosted, lend, question, state, tap, visit,
+  change, clickWidget, frame, fresh, hosted, lend, question, ready, site, state, tab, tap, view, visit,
 } from '../lib/lend.mjs';
 import { fnv, fnvOf } from '../lib/modules.mjs';
 import { ENGINES } from '../lib/pages.mjs';
@@ -158,6 +158,120 @@ for (const engine of ENGINES) {
     assert.equal((await relay.network()).nodes_online <= 1, true);
     await first.goto('about:blank');
     await state(second, 'waiting');
+  };
+
+  tests[`stopped in one tab, the next one doesn't ask (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const first = await visit(browser, `${here}/plain/`, relay);
+    const runs = await lend(first);
+    const second = await visit(browser, `${here}/strict/`, relay);
+    await second.evaluate(() => {
+      globalThis.states = [];
+      addEventListener('grid-state', ({ detail }) => states.push(detail.state));
+    });
+    await second.bringToFront();
+    await clickWidget(second);
+    await until('it waits', async () => /another tab/.test(
+      await second.$eval('grid-node', element => element.why)), 30_000);
+    await first.bringToFront();
+    await tap(first, runs, '#stop');
+    await state(first, 'off');
+    await state(second, 'off');
+    assert.equal((await second.evaluate(() => states)).includes('asking'), false);
+    // Stopped where it waited, it ends where it works, which has nothing to ask, either.
+    await lend(first);
+    await second.bringToFront();
+    await clickWidget(second);
+    const waits = await frame(second, '#stop');
+    await tap(second, waits, '#stop');
+    await state(second, 'off');
+    await state(first, 'off');
+  };
+
+  tests[`stopped by the page before it has begun (${engine})`] = async t => {
+    const { relay, key, here } = await hosted(t, { counted: true });
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    await made.evaluate(() => addEventListener('click', () => gridNode.stop(), { once: true }));
+    await clickWidget(made);
+    assert.equal(await made.evaluate(() => gridNode.state), 'off');
+    assert.equal(made.frames().length, 1);
+    // It was agreed to: it would run at once.
+    await lend(made);
+    await made.goto('about:blank');
+    await until('the relay has none', async () => (await relay.network()).nodes_online === 0, 30_000);
+    const before = relay.sockets;
+    await made.goto(`${here}/app/`);
+    const told = await made.evaluate(async (relay, key) => {
+      const frame = document.createElement('iframe');
+      frame.src = `${relay}/embed/${key}`;
+      frame.width = 400;
+      frame.height = 500;
+      const first = new Promise(heard => addEventListener('message', ({ data }) => heard(data.grid)));
+      frame.onload = () => {
+        for (const grid of ['hello', 'stop']) frame.contentWindow.postMessage({ grid, resume: true }, '*');
+      };
+      document.body.prepend(frame);
+      return first;
+    }, relay.url, key);
+    assert.equal(told, 'off');
+    assert.equal(relay.sockets, before);
+  };
+
+  tests[`in a window that is low it can be scrolled through (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const browser = await fresh(t, engine);
+    const made = await visit(browser, `${here}/plain/`, relay);
+    await made.setViewport({ width: 400, height: 290 });
+    await made.$eval('grid-node', element => element.scrollIntoView());
+    await clickWidget(made);
+    const asks = await frame(made, '#agree');
+    // Firefox's frame needs the focus.
+    await tap(made, asks, '#title');
+    const says = words => until(`it says ${words}`, async () => words.test(
+      await asks.$eval('#guard', element => element.textContent)), 30_000);
+    await says(/Scroll down/);
+    // At the end at once, as an address with a fragment has it: what it asks was not shown.
+    const scroll = to => asks.evaluate(to => document.body.scrollTo(0, to), to);
+    await scroll(9_999);
+    await until('it is at the end', () => asks.evaluate(() => document.body.scrollTop > 100));
+    await until('the button is in reach', () => asks.$eval('#agree', button =>
+      button.getBoundingClientRect().bottom <= innerHeight));
+    await says(/Scroll down/);
+    assert.equal(await asks.$eval('#agree', button => button.disabled), true);
+    await scroll(0);
+    await made.mouse.move(200, 120);
+    await until('it can be agreed to', async () => {
+      await made.mouse.wheel({ deltaY: 20 });
+      return asks.$eval('#agree', button => !button.disabled);
+    }, 30_000, 200);
+    await tap(made, asks, '#agree');
+    await state(made, 'waiting');
+  };
+
+  tests[`of the relay's own site, it changes nothing of its tab (${engine})`] = async t => {
+    const { relay, here } = await hosted(t);
+    const same = `http://127.0.0.1:${new URL(here).port}`;
+    const key = site(relay, [same]);
+    const browser = await fresh(t, engine);
+    const own = await tab(browser, relay);
+    await ready(own);
+    const mine = { idle: { cpu: 45, gpu: 10 }, hours: { from: 60, to: 120, days: 3 }, models_mib: 77 };
+    await change(own, mine);
+    await own.goto('about:blank');
+    const made = await visit(browser, `${same}/plain/`, relay);
+    await made.$eval('grid-node', (element, key) => (element.dataset.site = key), key);
+    const runs = await lend(made);
+    // They share what is stored: that is why.
+    assert.notEqual(await runs.evaluate(() => localStorage.getItem('grid.settings')), null);
+    await made.goto('about:blank');
+    await made.close();
+    const back = await tab(browser, relay);
+    await ready(back);
+    const { state: is, settings } = await view(back);
+    assert.equal(is, 'off');
+    assert.deepEqual({ idle: settings.idle, hours: settings.hours, models_mib: settings.models_mib }, mine);
   };
 
   tests[`a browser that keeps nothing for frames (${engine})`] = async t => {
