@@ -208,7 +208,7 @@ pub struct JobInfo {
     pub done: u64,
     /// Of those, tasks that did not end with exit code 0.
     pub failed: u64,
-    /// Tasks that have a provisional result.
+    /// Tasks that have a provisional result; 0 once the job is over.
     pub provisional: u64,
     /// Tasks that nodes hold now.
     pub leased: u64,

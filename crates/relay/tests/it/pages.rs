@@ -122,6 +122,11 @@ async fn streams_are_bounded() {
         );
         assert_eq!(watch(path, "192.0.2.2").await.status(), 200, "somebody else");
     }
+    // Results are a stream, too.
+    let job = relay.owner.submit_job(&[b"1"], None).await.id;
+    let results = format!("{}/v1/jobs/{job}/results", relay.owner.base);
+    let results = http().get(results).bearer_auth(&relay.owner.key).send().await.unwrap();
+    assert_eq!(results.headers()["x-accel-buffering"], "no");
     streams.pop();
     until(|| async { watch("/v1/live", "192.0.2.1").await.status() == 200 }).await;
     drop(streams);
