@@ -153,7 +153,7 @@ tests['an owner follows a job and gets its results'] = async t => {
   await page.waitForSelector(`a[href="#/job/${job}"]`);
   await page.click(`a[href="#/job/${job}"]`);
   await says(page, 'main', '24 of 24 tasks settled');
-  assert.equal((await page.$$('[aria-label=Results] tbody tr')).length, 24);
+  await until('all results are listed', async () => (await page.$$('[aria-label=Results] tbody tr')).length === 24, 30_000);
   assert.deepEqual(keys, [], 'the key is in no address');
 };
 

@@ -32,8 +32,8 @@ pub(super) fn ask(
     key: RwSignal<String>,
     given: impl Fn() + 'static,
 ) -> AnyView {
-    let typed = StoredValue::new(key.get_untracked());
-    let take = move || key.set(typed.get_value().trim().to_owned());
+    let typed = RwSignal::new(key.get_untracked());
+    let take = move || key.set(typed.get_untracked().trim().to_owned());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         take();
@@ -45,7 +45,7 @@ pub(super) fn ask(
             <input
                 id=id class="wide" type="password" autocomplete="off" spellcheck="false"
                 prop:value=move || key.get()
-                on:input=move |event| typed.set_value(event_target_value(&event))
+                on:input=move |event| typed.set(event_target_value(&event))
                 on:change=move |_| take()
             />
             <button class="main" type="submit">{say}</button>

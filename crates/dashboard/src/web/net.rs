@@ -184,13 +184,13 @@ fn unreachable(_: JsValue) -> String {
 pub(super) struct Shown {
     pub(super) value: RwSignal<Value>,
     pub(super) failed: RwSignal<Option<String>>,
-    asking: StoredValue<Option<Running>>,
+    asking: RwSignal<Option<Running>>,
 }
 
 impl Shown {
     pub(super) fn new() -> Self {
         let (value, failed) = (RwSignal::new(Value::Null), RwSignal::new(None));
-        Self { value, failed, asking: StoredValue::new(None) }
+        Self { value, failed, asking: RwSignal::new(None) }
     }
 
     /// Shows what `asking` gives. Nothing, where the relay lets this key in no
@@ -198,7 +198,7 @@ impl Shown {
     pub(super) fn show(self, asking: impl Future<Output = Result<Value, Failed>> + 'static) {
         let asking = run(async move {
             let found = asking.await;
-            self.asking.set_value(None);
+            self.asking.set(None);
             self.failed.set(found.as_ref().err().map(|failed| failed.words.clone()));
             match found {
                 Ok(found) => self.value.set(found),
@@ -206,7 +206,7 @@ impl Shown {
                 Err(_) => {}
             }
         });
-        self.asking.try_set_value(Some(asking));
+        self.asking.try_set(Some(asking));
     }
 
     /// Shows the JSON at a path.
@@ -217,12 +217,12 @@ impl Shown {
     /// Is something asked for now? What is asked for again and again waits for
     /// that: on a slow line nothing would ever come otherwise.
     pub(super) fn is_asking(self) -> bool {
-        self.asking.with_value(Option::is_some)
+        self.asking.with_untracked(Option::is_some)
     }
 
     /// Forgets what was shown, and what is on its way.
     pub(super) fn clear(self) {
-        self.asking.set_value(None);
+        self.asking.set(None);
         self.value.set(Value::Null);
         self.failed.set(None);
     }

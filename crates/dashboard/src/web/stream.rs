@@ -37,7 +37,7 @@ struct Feed {
     stream: StoredValue<Option<Stream>, LocalStorage>,
     /// When the stream was asked for, or last said something.
     at: StoredValue<f64>,
-    asking: StoredValue<Option<Running>>,
+    asking: RwSignal<Option<Running>>,
 }
 
 /// Keeps `live` as it is at the relay until the page is left.
@@ -47,7 +47,7 @@ pub(super) fn follow(live: RwSignal<Value>) -> RwSignal<State> {
         state: RwSignal::new(State::Opening),
         stream: StoredValue::new_local(None),
         at: StoredValue::new(0.0),
-        asking: StoredValue::new(None),
+        asking: RwSignal::new(None),
     };
     feed.look();
     every(LOOK_MS, move || feed.look());
@@ -67,7 +67,11 @@ impl Feed {
             self.stream.set_value(None);
             return;
         }
-        let silent_ms = js_sys::Date::now() - self.at.get_value();
+        if self.asking.with_untracked(Option::is_some) {
+            return;
+        }
+        // Either way: a clock that is set back says nothing of a stream.
+        let silent_ms = (js_sys::Date::now() - self.at.get_value()).abs();
         let patience = self.stream.with_value(|stream| match stream {
             Some(stream) if !stream.is_closed() => SILENT_MS,
             Some(_) if self.state.get_untracked() == State::Crowded => SLOWLY_MS,
@@ -98,9 +102,10 @@ impl Feed {
                 Err(failed) if failed.status > 0 => State::Crowded,
                 _ => State::Lost,
             };
+            self.asking.set(None);
             self.state.set(state);
         });
-        self.asking.set_value(Some(asking));
+        self.asking.set(Some(asking));
     }
 }
 

@@ -48,9 +48,8 @@ pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
         },
         _ => None,
     };
-    let runs =
-        Memo::new(move |_| id.filter(|_| jobs.with(|jobs| jobs[0].text("state") == "running")));
-    let listed = Memo::new(move |_| id.filter(|_| results.with(|results| results[0].is_object())));
+    let runs = Memo::new(move |_| jobs.with(|jobs| jobs[0].text("state") == "running"));
+    let listed = Memo::new(move |_| results.with(|results| results[0].is_object()));
     view! {
         <h1>{if id.is_some() { "Job" } else { "Your jobs" }}</h1>
         <p class="whole">{id.map(|id| id.to_string())}</p>
@@ -62,8 +61,8 @@ pub(in crate::web) fn job(id: Option<JobId>) -> AnyView {
             The relay and every node that gets a task can read its input."</p>
         {notice(shown.failed.into())}
         {told}
-        {move || runs.get().map(|id| end(id, shown, key))}
-        {move || listed.get().map(|id| list(id, jobs, results, shown.failed, key))}
+        {move || id.filter(|_| runs.get()).map(|id| end(id, shown, key))}
+        {move || id.filter(|_| listed.get()).map(|id| list(id, jobs, results, shown.failed, key))}
     }
     .into_any()
 }
