@@ -245,18 +245,15 @@ impl Batch<'_> {
     }
 
     fn close(&mut self, account: PublicKey, at_ms: u64) -> Result<Outcome, StoreError> {
-        for forget in [
-            "DELETE FROM names WHERE of = ?1",
-            "DELETE FROM codes WHERE code IN (SELECT code FROM invitations WHERE account = ?1)",
-            "DELETE FROM browsers WHERE node = ?1
-                 OR node IN (SELECT key FROM nodes WHERE account = ?1)",
-        ] {
-            self.tx.prepare_cached(forget)?.execute([account.0])?;
-        }
+        // It may have run as a node since.
+        self.tx.prepare_cached("DELETE FROM browsers WHERE node = ?1")?.execute([account.0])?;
         if is_closed(self.tx, account)? {
             return Ok(Outcome::Done);
         }
         for end in [
+            "DELETE FROM names WHERE of = ?1",
+            "DELETE FROM codes WHERE code IN (SELECT code FROM invitations WHERE account = ?1)",
+            "DELETE FROM browsers WHERE node IN (SELECT key FROM nodes WHERE account = ?1)",
             "INSERT INTO closed VALUES (?1)",
             "DELETE FROM members WHERE account = ?1",
             "UPDATE nodes SET account = NULL WHERE account = ?1",
@@ -376,6 +373,13 @@ fn code_row(row: &Row<'_>) -> Result<CodeRow, StoreError> {
         made_ms: unsigned(row, 7)?,
     };
     Ok(CodeRow { account: PublicKey(row.get(0)?), made })
+}
+
+/// The nodes that are linked to an account.
+pub(crate) fn nodes(db: &Connection, account: PublicKey) -> Result<Vec<PublicKey>, StoreError> {
+    let mut query = db.prepare_cached("SELECT key FROM nodes WHERE account = ?1 ORDER BY key")?;
+    let rows = query.query_map([account.0], |row| row.get(0).map(PublicKey))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The browsers of an account's nodes, and of itself where it is a node.

@@ -1,4 +1,4 @@
--- Version 3; people.sql has what version 4 adds. Entries are the facts; tables marked "derived" are functions of
+-- Version 3; people.sql has what version 4 adds, accounts.sql version 5. Entries are the facts; tables marked "derived" are functions of
 -- them (store/check.rs rebuilds and compares). The others hold what tasks are
 -- made of: no counts, no money.
 

@@ -12,7 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `PRAGMA user_version` of the schema.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
+
+const SCHEMA: &str = include_str!("schema.sql");
+const PEOPLE: &str = include_str!("people.sql");
+const ACCOUNTS: &str = include_str!("accounts.sql");
 
 /// Most fuel an owner can have: sums stay inside SQLite's integers.
 pub(crate) const MAX_BALANCE: u64 = 1 << 62;
@@ -61,19 +65,20 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.set_prepared_statement_cache_capacity(64);
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
-        VERSION => {}
-        0 => {
-            tx.execute_batch(include_str!("schema.sql"))?;
-            tx.execute_batch(include_str!("people.sql"))?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
-        // Made by a relay of before: what is new begins empty.
-        3 => {
-            tx.execute_batch(include_str!("people.sql"))?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
+    let version = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // One made by a relay of before gets what is new.
+    let lacks: &[&str] = match version {
+        0 => &[SCHEMA, PEOPLE, ACCOUNTS],
+        3 => &[PEOPLE, ACCOUNTS],
+        4 => &[ACCOUNTS],
+        VERSION => &[],
         other => return Err(StoreError::Version(other)),
+    };
+    for sql in lacks {
+        tx.execute_batch(sql)?;
+    }
+    if version != VERSION {
+        tx.pragma_update(None, "user_version", VERSION)?;
     }
     tx.commit()?;
     // Syncs the log. What a process that was killed has written of it may be

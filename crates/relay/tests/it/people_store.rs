@@ -248,12 +248,57 @@ fn a_store_of_before_is_taken_up() {
     for table in tables {
         db.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
-    db.pragma_update(None, "user_version", 3).unwrap();
-    drop(db);
+    let before = |version: i64| {
+        db.execute_batch("DROP INDEX nodes_by_account").unwrap();
+        db.pragma_update(None, "user_version", version).unwrap();
+    };
+    before(3);
     let mut store = open(dir.path());
     store.commit(&[invite(0, 0, 1), team(TeamChange::Made, 0, 0, 1)]).unwrap();
     checked(dir.path()).unwrap();
     assert_eq!(entries(dir.path()).len(), 3);
+    drop(store);
+    before(4);
+    let mut store = open(dir.path());
+    store.commit(&[team(TeamChange::Left, 0, 0, 2)]).unwrap();
+    checked(dir.path()).unwrap();
+    drop(store);
+    assert_eq!(entries(&dir.path()).len(), 4);
+    // Nobody reads every node to find an account's.
+    let db = rusqlite::Connection::open(dir.path().join("grid.sqlite")).unwrap();
+    for query in [
+        "SELECT key FROM nodes WHERE account = ?1",
+        "UPDATE nodes SET account = NULL WHERE account = ?1",
+        "SELECT node FROM browsers WHERE node = ?1
+             OR node IN (SELECT key FROM nodes WHERE account = ?1)",
+    ] {
+        let plan = format!("EXPLAIN QUERY PLAN {query}");
+        let mut plan = db.prepare(&plan).unwrap();
+        let steps = plan.query_map([[0; 32]], |row| row.get::<_, String>(3)).unwrap();
+        let steps = steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+        assert!(steps.contains("nodes_by_account") && !steps.contains("SCAN"), "{query}: {steps}");
+    }
+}
+
+#[test]
+fn what_is_deleted_again_is_forgotten_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let key = account(0).public();
+    let seen = |node, at_ms| {
+        let browser = Some(BrowserId([7; 16]));
+        Write::People(PeopleWrite::Come { node, code: None, browser, at_ms })
+    };
+    let browsers = || {
+        let db = rusqlite::Connection::open(dir.path().join("grid.sqlite")).unwrap();
+        db.query_row("SELECT count(*) FROM browsers", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    store.commit(&[link(1, 0), seen(node(1), 1), seen(key, 1), seen(node(2), 1)]).unwrap();
+    store.commit(&[close(0)]).unwrap();
+    assert_eq!(browsers(), 1);
+    store.commit(&[seen(key, 2), close(0)]).unwrap();
+    assert_eq!((browsers(), entries(dir.path()).len()), (1, 2));
+    checked(dir.path()).unwrap();
 }
 
 #[test]
