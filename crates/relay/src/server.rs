@@ -212,11 +212,12 @@ impl RelayHandle {
     }
 
     /// Reads the rules of rewards again, and logs them where they changed;
-    /// true then. What can't be read leaves those that hold.
+    /// true then. What can't be read leaves those that hold; without the usual
+    /// file they are the defaults.
     pub fn reload_rewards(&self) -> Result<bool, ConfigError> {
         let Config { rewards_file, data_dir, .. } = &self.shared.config;
         let read = read_rewards(rewards_file.as_deref(), data_dir)?;
-        let rules = read.unwrap_or(self.shared.config.rewards);
+        let rules = read.unwrap_or_default();
         let held = *self.shared.people.rewards();
         self.shared.log_rewards(held, rules);
         Ok(held != rules)

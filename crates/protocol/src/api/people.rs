@@ -360,6 +360,8 @@ pub struct AccountExport {
     pub invitations: Vec<MadeInvitation>,
     /// By whose code it came.
     pub invited_by: Option<PublicKey>,
+    /// Every node that is linked to it.
+    pub nodes: Vec<PublicKey>,
     /// Its nodes, and the browsers that they ran in.
     pub browsers: Vec<NodeBrowser>,
     /// Its last movements in the ledger.
@@ -393,7 +395,17 @@ pub enum Suspicion {
     OnePayee,
 }
 
-/// A line of `GET /v1/operator/suspects`.
+/// Answer to `GET /v1/operator/suspects`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Suspects {
+    /// How many there are.
+    pub count: u64,
+    /// Those to whom most was paid first, at most 1000.
+    pub suspects: Vec<Suspect>,
+}
+
+/// Whom the operator should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suspect {

@@ -17,7 +17,7 @@ use crate::dashboard::Dashboard;
 use crate::error::Code;
 use crate::openapi::{Api, Who, op};
 use axum::http::StatusCode;
-use grid_protocol::api::{CampaignInfo, Suspect};
+use grid_protocol::api::{CampaignInfo, Suspects};
 use std::sync::Arc;
 
 /// The routes; the pages' state holds what they show.
@@ -68,7 +68,7 @@ pub(crate) fn api() -> Api<Arc<Dashboard>> {
         .get(
             "/v1/operator/suspects",
             report::suspects,
-            op("Self-invitations, rings, owners who pay one alone").gives::<Vec<Suspect>>(),
+            op("Self-invitations, rings, owners who pay one alone").gives::<Suspects>(),
         )
         .post("/v1/operator/campaign-file", campaigns::check, check)
         .put("/v1/operator/campaigns/{campaign}", campaigns::open, open)

@@ -9,7 +9,7 @@ use crate::state::unix_ms;
 use crate::store::rows;
 use axum::Json;
 use axum::extract::State;
-use grid_protocol::api::Suspect;
+use grid_protocol::api::Suspects;
 use grid_protocol::{JobId, PublicKey, RejectCode, Runtime};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -286,6 +286,6 @@ pub(super) async fn bans(
 pub(super) async fn suspects(
     State(dashboard): State<Arc<Dashboard>>,
     _: Operator,
-) -> Result<Json<Vec<Suspect>>, AppError> {
+) -> Result<Json<Suspects>, AppError> {
     crate::people::suspects_now(&dashboard.shared).await.map(Json)
 }

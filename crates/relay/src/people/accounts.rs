@@ -78,10 +78,13 @@ pub(super) async fn export(
     let person = person_info(&shared, account).await?;
     let question = |ledger: &Ledger, _| (ledger.inviter(&account), ledger.postings(&account));
     let (invited_by, postings) = ask(&shared, question).await?;
-    let look = move |db: &_| Ok((people::codes(db, account)?, people::browsers(db, account)?));
-    let (invitations, browsers) = shared.reads.run(look).await?;
+    let look = move |db: &_| {
+        let nodes = people::nodes(db, account)?;
+        Ok((people::codes(db, account)?, nodes, people::browsers(db, account)?))
+    };
+    let (invitations, nodes, browsers) = shared.reads.run(look).await?;
     let postings = postings.iter().map(Posting::info).collect();
-    Ok(Json(AccountExport { person, invitations, invited_by, browsers, postings }))
+    Ok(Json(AccountExport { person, invitations, invited_by, nodes, browsers, postings }))
 }
 
 /// `GET /v1/ledger`

@@ -6,13 +6,15 @@ use crate::follow::Derived;
 use crate::state::{Shared, unix_ms};
 use crate::store::{Entry, Movement, StoreError, people, rows};
 use grid_ledger::{Fact, Ledger, Receipt, Vote};
-use grid_protocol::api::{PeopleLeaders, PersonEarned, Suspect, TeamEarned, TeamLeaders};
+use grid_protocol::api::{PeopleLeaders, PersonEarned, Suspect, Suspects, TeamEarned, TeamLeaders};
 use grid_protocol::live::Leaders;
 use grid_protocol::{JobId, Name, PublicKey};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Suspects in one answer: who has many keys can make as many as they like.
+const SUSPECTS: usize = 1_000;
 const DAY_MS: u64 = 86_400_000;
 
 /// The ledger, and how far it was read.
@@ -171,8 +173,15 @@ pub(super) async fn names(
 }
 
 /// Whom the operator should look at.
-pub(crate) async fn suspects_now(shared: &Arc<Shared>) -> Result<Vec<Suspect>, AppError> {
-    ask(shared, |ledger, _| ledger.suspects()).await
+pub(crate) async fn suspects_now(shared: &Arc<Shared>) -> Result<Suspects, AppError> {
+    ask(shared, |ledger, _| most_paid(ledger.suspects())).await
+}
+
+fn most_paid(mut suspects: Vec<Suspect>) -> Suspects {
+    let count = suspects.len() as u64;
+    suspects.sort_by_key(|one| std::cmp::Reverse(one.paid));
+    suspects.truncate(SUSPECTS);
+    Suspects { count, suspects }
 }
 
 #[cfg(test)]
@@ -181,7 +190,22 @@ mod tests {
     use crate::operator::new_owner;
     use crate::store::{PeopleWrite, SqliteStore, Store, Write};
     use grid_protocol::Digest;
+    use grid_protocol::api::Suspicion;
     use grid_protocol::entry::TeamChange;
+
+    #[test]
+    fn many_suspects_do_not_hide_who_is_paid() {
+        let all = (0..5_000).map(|n: u64| Suspect {
+            why: Suspicion::SameAccount,
+            person: PublicKey([(n / 256) as u8; 32]),
+            other: None,
+            paid: n % 2_500,
+            words: String::new(),
+        });
+        let Suspects { count, suspects } = most_paid(all.collect());
+        assert_eq!((count, suspects.len()), (5_000, 1_000));
+        assert!(suspects.iter().all(|one| one.paid >= 2_000));
+    }
 
     #[test]
     fn read_in_pieces_it_is_the_same() {

@@ -2,6 +2,7 @@
 //! One program, so that what it tests is linked once.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod accounts;
 mod api;
 mod bounds;
 mod cli;

@@ -108,6 +108,10 @@ fn inside(shown: RwSignal<Value>, again: impl Fn() + Copy + Send + 'static) -> A
         })
     };
     let banned = move || shown.with(|shown| words::counted(shown["bans"].number("count"), "node"));
+    let suspected = move || shown.with(|shown| match shown["suspects"].number("count") {
+        0 => "none".to_owned(),
+        count => format!("{} in all", words::count(count)),
+    });
     // Drawn anew only when it changed: there are buttons.
     let all = Memo::new(move |_| shown.with(|shown| shown["campaigns"].clone()));
     view! {
@@ -132,10 +136,8 @@ fn inside(shown: RwSignal<Value>, again: impl Fn() + Copy + Send + 'static) -> A
         <p class="hint">{banned}" whose answer lost against others; they get no more tasks."</p>
         {table("Bans", &BANS, rows("bans", "nodes", ban))}
         <h2>"Suspects"</h2>
-        <p class="hint">"Self-invitations, rings, owners who pay one person alone."</p>
-        {table("Suspects", &SUSPECTS, move || shown.with(|shown| {
-            shown["suspects"].as_array().into_iter().flatten().map(suspect).collect()
-        }))}
+        <p class="hint">"Self-invitations, rings, owners who pay one person alone: "{suspected}"."</p>
+        {table("Suspects", &SUSPECTS, rows("suspects", "suspects", suspect))}
         {campaigns::campaigns(all, again)}
     }
     .into_any()
