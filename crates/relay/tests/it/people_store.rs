@@ -263,7 +263,7 @@ fn a_store_of_before_is_taken_up() {
     store.commit(&[team(TeamChange::Left, 0, 0, 2)]).unwrap();
     checked(dir.path()).unwrap();
     drop(store);
-    assert_eq!(entries(&dir.path()).len(), 4);
+    assert_eq!(entries(dir.path()).len(), 4);
     // Nobody reads every node to find an account's.
     let db = rusqlite::Connection::open(dir.path().join("grid.sqlite")).unwrap();
     for query in [
