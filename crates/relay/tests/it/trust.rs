@@ -278,19 +278,23 @@ async fn nodes_of_one_network_do_not_check_each_other() {
     relay.finish().await;
 }
 
-const EIGHT: [&[u8]; 8] = [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"];
+/// So many tasks that of two who may check each is surely drawn first once: else
+/// with a chance of 2^-16.
+const MANY: usize = 16;
 
-/// Eight tasks were answered by one node; of two that may check, `after` lets
-/// one go wrong, and the other one has to check all.
+/// Tasks were answered by one node; of two that may check, `after` lets one go
+/// wrong, and the other one has to check all.
 async fn checks_pass_on(relay: Fixture, why: &str, after: impl AsyncFnOnce(Node)) {
-    let info = relay.submit(&EIGHT, 100_000).await;
+    let inputs: Vec<[u8; 1]> = (0..MANY as u8).map(|number| [number]).collect();
+    let inputs: Vec<&[u8]> = inputs.iter().map(|input| &input[..]).collect();
+    let info = relay.submit(&inputs, 100_000).await;
     let [mut first, lazy, mut good] = relay.nodes([1, 2, 3]).await;
-    first.work_on(8).await;
+    first.work_on(MANY).await;
     let key = relay.standing(&lazy).await.node;
     after(lazy).await;
-    good.work_on(8).await;
-    let info = relay.settled(info.id, 8).await;
-    assert_eq!((info.state, info.spent), (JobState::Done, 160));
+    good.work_on(MANY).await;
+    let info = relay.settled(info.id, MANY as u64).await;
+    assert_eq!((info.state, info.spent), (JobState::Done, 20 * MANY as u64));
     let url = format!("{}/v1/nodes/{key}", relay.owner.base);
     let standing: NodeStanding = get(&url).await.json().await.unwrap();
     let unanswered: Vec<_> =
@@ -321,13 +325,13 @@ async fn a_candidate_without_a_free_slot_is_passed_over() {
 #[tokio::test]
 async fn a_candidate_that_never_answers_is_passed_over() {
     let relay = start(|config| {
-        config.lease_deadline = MS(500);
+        config.lease_deadline = MS(2_000);
         config.heartbeat = MS(200);
     })
     .await;
     let mut kept = None;
     checks_pass_on(relay, "did not finish", async |mut node: Node| {
-        node.ready(8).await;
+        node.ready(MANY as u8).await;
         kept = Some(node);
     })
     .await;
