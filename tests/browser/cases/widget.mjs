@@ -231,14 +231,14 @@ for (const engine of ENGINES) {
     await tap(made, asks, '#title');
     const says = words => until(`it says ${words}`, async () => words.test(
       await asks.$eval('#guard', element => element.textContent)), 30_000);
-    await says(/Scroll down/);
+    await says(/Scroll through/);
     // At the end at once, as an address with a fragment has it: what it asks was not shown.
     const scroll = to => asks.evaluate(to => document.body.scrollTo(0, to), to);
     await scroll(9_999);
     await until('it is at the end', () => asks.evaluate(() => document.body.scrollTop > 100));
     await until('the button is in reach', () => asks.$eval('#agree', button =>
       button.getBoundingClientRect().bottom <= innerHeight));
-    await says(/Scroll down/);
+    await says(/Scroll through/);
     assert.equal(await asks.$eval('#agree', button => button.disabled), true);
     await scroll(0);
     await made.mouse.move(200, 120);
