@@ -1,13 +1,14 @@
 //! How a node stands, and why: anyone may ask, for anyone may read the log.
 
 use super::Id;
-use crate::error::AppError;
+use crate::error::{AppError, store_unavailable};
+use crate::log::LogError;
 use crate::state::Shared;
 use crate::store::{DecisionRow, Entry, rows};
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding, PointsInfo};
+use grid_protocol::api::{DEFAULT_ERROR_PPB, NodeDecision, NodeStanding};
 use grid_protocol::api::{ReceiptPlace, RuntimeStanding, Trusted};
 use grid_protocol::entry::Unanswered;
 use grid_protocol::{Digest, PublicKey, RejectCode, Runtime};
@@ -73,11 +74,20 @@ pub(crate) async fn standing(
 /// `GET /v1/points`: what every node earned, and up to which entry.
 pub(crate) async fn points(State(shared): State<Arc<Shared>>) -> Result<Response, AppError> {
     let make = async |known| {
+        let asked = shared.clone();
         let read = move |db: &_| match rows::last_entry(db)? {
             last if known == Some(last) => Ok(None),
-            _ => rows::points(db).map(Some),
+            _ => {
+                let points = rows::points(db)?;
+                // Whoever audits it looks for its last entry in the log.
+                asked.log.reach(points.seq)?;
+                Ok::<_, LogError>(Some((points.seq, points)))
+            }
         };
-        Ok(shared.reads.run(read).await?.map(|points: PointsInfo| (points.seq, points)))
+        shared.reads.ask(read).await.map_err(|error| {
+            tracing::error!(%error, "what nodes earned can't be told");
+            store_unavailable()
+        })
     };
     shared.points.json(make).await
 }

@@ -136,8 +136,7 @@ impl Default for History {
 impl Derived for History {
     const NAME: &'static str = "the charts' history";
 
-    fn read_on(&mut self, db: &Connection, most: u64) -> Result<(), StoreError> {
-        let last = rows::last_entry(db)?;
+    fn read_on(&mut self, db: &Connection, last: u64, most: u64) -> Result<(), StoreError> {
         if self.next == 0 {
             self.next = first_since(db, unix_ms().saturating_sub(KEPT), last)?;
             let mut query = db.prepare_cached("SELECT node, seq FROM caught")?;

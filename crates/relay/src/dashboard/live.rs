@@ -1,11 +1,11 @@
 //! The network now, as server-sent events: one snapshot a second, made once
 //! however many watch.
 
-use super::Dashboard;
+use super::{Dashboard, History};
 use crate::error::AppError;
 use crate::follow::Derived as _;
 use crate::socket::{Peer, address};
-use crate::state::unix_ms;
+use crate::state::{Shared, unix_ms};
 use crate::streams::events;
 use axum::Extension;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event;
 use grid_protocol::api::NodeInfo;
-use grid_protocol::live::{Kind, Live};
+use grid_protocol::live::{Kind, Live, SettledInfo};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -100,20 +100,19 @@ async fn latest(dashboard: &Dashboard) -> Result<(u64, Arc<str>), AppError> {
     let made = match last.take_if(|made| made.at.elapsed() < MAX_AGE) {
         Some(made) => made,
         None => {
-            dashboard.read_on().await?;
-            Made::new(live(dashboard), last.as_ref())
+            let look = |history: &History| {
+                (history.lately(unix_ms()), history.recent(), history.is_complete())
+            };
+            let found = dashboard.ask(look).await?;
+            Made::new(live(&dashboard.shared, found), last.as_ref())
         }
     };
     let made = last.insert(made);
     Ok((made.version, made.json.clone()))
 }
 
-fn live(dashboard: &Dashboard) -> Live {
-    let shared = &dashboard.shared;
-    let (settled_10_s, recent, complete) = {
-        let history = dashboard.history();
-        (history.lately(unix_ms()), history.recent(), history.is_complete())
-    };
+fn live(shared: &Shared, found: (u64, Vec<SettledInfo>, bool)) -> Live {
+    let (settled_10_s, recent, complete) = found;
     let core = shared.core();
     let totals = core.scheduler.totals();
     let mut nodes = core.nodes(COUNTED);

@@ -21,7 +21,7 @@ use history::{History, Span};
 pub(crate) use history::{RefusedMoment, RefusedReceipt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 /// What the pages' routes share beside the relay's state.
 #[derive(Debug)]
@@ -61,13 +61,12 @@ pub(crate) fn api() -> Api {
 }
 
 impl Dashboard {
-    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
-        self.history.get()
-    }
-
-    /// Reads on where the last reading ended, for a bounded time.
-    pub(crate) async fn read_on(&self) -> Result<(), AppError> {
-        Ok(self.history.read_on(&self.shared).await?)
+    /// Reads on where the last reading ended, for a bounded time, and asks.
+    pub(crate) async fn ask<A: Send + 'static>(
+        &self,
+        question: impl FnOnce(&History) -> A + Send + 'static,
+    ) -> Result<A, AppError> {
+        Ok(self.history.ask(&self.shared, |history| question(history)).await?)
     }
 }
 
@@ -119,8 +118,7 @@ async fn history_of(
     uri: Uri,
 ) -> Result<Json<wire::History>, AppError> {
     let span = span(&uri)?;
-    dashboard.read_on().await?;
-    let found = dashboard.history().moments(span, unix_ms());
+    let found = dashboard.ask(move |history| history.moments(span, unix_ms())).await?;
     found.map(Json).ok_or_else(|| Code::BadRequest.because("span is hour, day or month"))
 }
 

@@ -170,6 +170,17 @@ impl Log {
         Ok(Self { leaves, relay, key, tiles, reads, head, cosigned, tail, publisher })
     }
 
+    /// Entries that it covers.
+    pub(crate) fn size(&self) -> u64 {
+        self.head().tree.size()
+    }
+
+    /// Lets the log cover this entry, which is durable but may be another
+    /// process's. Blocks.
+    pub(crate) fn reach(&self, seq: u64) -> Result<(), LogError> {
+        if self.size() < seq { self.follow() } else { Ok(()) }
+    }
+
     fn head(&self) -> Arc<Head> {
         self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -236,14 +236,14 @@ pub(super) async fn refusals(
     State(dashboard): State<Arc<Dashboard>>,
     _: Operator,
 ) -> Result<Json<Refusals>, AppError> {
-    dashboard.read_on().await?;
+    let found = dashboard.ask(|history| history.refused(unix_ms())).await?;
+    let (complete, hours, latest) = found;
     let reason = |code: &RejectCode| Reason {
         reason: code.name(),
         count: dashboard.shared.metrics.rejections(code.name()),
     };
     let since_start = RejectCode::ALL.iter().map(reason).filter(|reason| reason.count > 0);
     let since_start = since_start.collect();
-    let (complete, hours, latest) = dashboard.history().refused(unix_ms());
     Ok(Json(Refusals { since_start, hours, latest, complete }))
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn person(
 
 async fn person_info(shared: &Arc<Shared>, key: PublicKey) -> Result<PersonInfo, AppError> {
     let now_ms = unix_ms();
-    let mut info = ask(shared, |ledger, complete| {
+    let mut info = ask(shared, move |ledger, complete| {
         let info = ledger.person_info(key, now_ms);
         PersonInfo { complete, ..info }
     })
@@ -76,7 +76,7 @@ pub(super) async fn export(
 ) -> Result<Json<AccountExport>, AppError> {
     let account = signed.account;
     let person = person_info(&shared, account).await?;
-    let question = |ledger: &Ledger, _| (ledger.inviter(&account), ledger.postings(&account));
+    let question = move |ledger: &Ledger, _| (ledger.inviter(&account), ledger.postings(&account));
     let (invited_by, postings) = ask(&shared, question).await?;
     let look = move |db: &_| {
         let nodes = people::nodes(db, account)?;
@@ -90,7 +90,7 @@ pub(super) async fn export(
 /// `GET /v1/ledger`
 pub(super) async fn ledger(State(shared): State<Arc<Shared>>) -> Result<Response, AppError> {
     let make = async |known| {
-        let question = |ledger: &Ledger, complete| {
+        let question = move |ledger: &Ledger, complete| {
             let new = known != Some(ledger.seq());
             new.then(|| (ledger.seq(), LedgerInfo { complete, ..ledger.info() }))
         };
@@ -104,7 +104,7 @@ pub(super) async fn postings(
     State(shared): State<Arc<Shared>>,
     Id(key): Id<PublicKey>,
 ) -> Result<Json<PostingsInfo>, AppError> {
-    let question = |ledger: &Ledger, complete| {
+    let question = move |ledger: &Ledger, complete| {
         let postings = ledger.postings(&key).iter().map(Posting::info).collect();
         PostingsInfo { key, postings, seq: ledger.seq(), complete }
     };

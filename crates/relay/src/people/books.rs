@@ -12,9 +12,13 @@ use grid_protocol::{JobId, Name, PublicKey};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Suspects in one answer: who has many keys can make as many as they like.
 const SUSPECTS: usize = 1_000;
+/// More than so many are ranked once a second at most.
+const MANY: u64 = 1_000;
+const KEPT: Duration = Duration::from_secs(1);
 const DAY_MS: u64 = 86_400_000;
 
 /// The ledger, and how far it was read.
@@ -27,12 +31,22 @@ pub(crate) struct Books {
     complete: bool,
     /// Receipts whose tasks are not settled, by job.
     open: HashMap<JobId, HashMap<u64, Vote>>,
+    node_ranks: Ranks<Leaders>,
+    ranks: Ranks<PeopleLeaders>,
+    team_ranks: Ranks<TeamLeaders>,
 }
 
 impl Books {
     pub(crate) fn new(relay: PublicKey) -> Self {
-        let ledger = Ledger::keeping(relay);
-        Self { ledger, next: 1, complete: false, open: HashMap::new() }
+        Self {
+            ledger: Ledger::keeping(relay),
+            next: 1,
+            complete: false,
+            open: HashMap::new(),
+            node_ranks: Ranks::default(),
+            ranks: Ranks::default(),
+            team_ranks: Ranks::default(),
+        }
     }
 
     fn apply(&mut self, seq: u64, entry: &Entry) {
@@ -69,8 +83,7 @@ impl Books {
 impl Derived for Books {
     const NAME: &'static str = "the ledger";
 
-    fn read_on(&mut self, db: &Connection, most: u64) -> Result<(), StoreError> {
-        let last = rows::last_entry(db)?;
+    fn read_on(&mut self, db: &Connection, last: u64, most: u64) -> Result<(), StoreError> {
         let end = last.min(self.next.saturating_add(most - 1));
         if self.next <= end {
             rows::entries(db, self.next, |seq, entry| {
@@ -89,13 +102,38 @@ impl Derived for Books {
 
 /// Reads on for a bounded time, and asks the ledger; says whether it holds all
 /// entries there were. Where it doesn't, the rest is read behind.
-pub(super) async fn ask<T>(
+pub(super) async fn ask<A: Send + 'static>(
     shared: &Arc<Shared>,
-    question: impl FnOnce(&Ledger, bool) -> T,
-) -> Result<T, AppError> {
-    shared.people.books.read_on(shared).await?;
-    let books = shared.people.books.get();
-    Ok(question(&books.ledger, books.complete))
+    question: impl FnOnce(&Ledger, bool) -> A + Send + 'static,
+) -> Result<A, AppError> {
+    let question = |books: &mut Books| question(&books.ledger, books.complete);
+    Ok(shared.people.books.ask(shared, question).await?)
+}
+
+/// Leaders of a span of days, which are not ranked anew within a second where
+/// that takes long.
+#[derive(Debug)]
+struct Ranks<T>(HashMap<Option<u64>, (Instant, T)>);
+
+impl<T> Default for Ranks<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Clone> Ranks<T> {
+    /// `rank` says how many it ranked, too.
+    fn get(&mut self, days: Option<u64>, now: Instant, rank: impl FnOnce() -> (T, u64)) -> T {
+        self.0.retain(|_, (at, _)| now.saturating_duration_since(*at) < KEPT);
+        if let Some((_, ranked)) = self.0.get(&days) {
+            return ranked.clone();
+        }
+        let (ranked, count) = rank();
+        if count > MANY {
+            self.0.insert(days, (now, ranked.clone()));
+        }
+        ranked
+    }
 }
 
 fn from_ms(days: Option<u64>, now_ms: u64) -> u64 {
@@ -109,12 +147,15 @@ pub(crate) async fn node_leaders(
     days: Option<u64>,
 ) -> Result<Leaders, AppError> {
     let now_ms = unix_ms();
-    let ask = ask(shared, |ledger, complete| {
-        let (nodes, count) = ledger.node_leaders(days, now_ms);
-        let from_ms = from_ms(days, now_ms);
-        Leaders { from_ms, complete, nodes, count, seq: ledger.seq() }
-    });
-    ask.await
+    let question = move |books: &mut Books| {
+        let Books { ledger, complete, node_ranks, .. } = books;
+        node_ranks.get(days, Instant::now(), || {
+            let (nodes, count) = ledger.node_leaders(days, now_ms);
+            let (from_ms, complete, seq) = (from_ms(days, now_ms), *complete, ledger.seq());
+            (Leaders { from_ms, complete, nodes, count, seq }, count)
+        })
+    };
+    Ok(shared.people.books.ask(shared, question).await?)
 }
 
 /// The same of people.
@@ -123,12 +164,15 @@ pub(crate) async fn people_leaders(
     days: Option<u64>,
 ) -> Result<PeopleLeaders, AppError> {
     let now_ms = unix_ms();
-    let ask = ask(shared, |ledger, complete| {
-        let (people, count) = ledger.leaders(days, now_ms);
-        let from_ms = from_ms(days, now_ms);
-        PeopleLeaders { from_ms, complete, people, count, seq: ledger.seq() }
-    });
-    let leaders = ask.await?;
+    let question = move |books: &mut Books| {
+        let Books { ledger, complete, ranks, .. } = books;
+        ranks.get(days, Instant::now(), || {
+            let (people, count) = ledger.leaders(days, now_ms);
+            let (from_ms, complete, seq) = (from_ms(days, now_ms), *complete, ledger.seq());
+            (PeopleLeaders { from_ms, complete, people, count, seq }, count)
+        })
+    };
+    let leaders = shared.people.books.ask(shared, question).await?;
     Ok(PeopleLeaders { people: named(shared, leaders.people).await?, ..leaders })
 }
 
@@ -138,12 +182,15 @@ pub(crate) async fn team_leaders(
     days: Option<u64>,
 ) -> Result<TeamLeaders, AppError> {
     let now_ms = unix_ms();
-    let ask = ask(shared, |ledger, complete| {
-        let (teams, count) = ledger.team_leaders(days, now_ms);
-        let from_ms = from_ms(days, now_ms);
-        TeamLeaders { from_ms, complete, teams, count, seq: ledger.seq() }
-    });
-    let mut leaders = ask.await?;
+    let question = move |books: &mut Books| {
+        let Books { ledger, complete, team_ranks, .. } = books;
+        team_ranks.get(days, Instant::now(), || {
+            let (teams, count) = ledger.team_leaders(days, now_ms);
+            let (from_ms, complete, seq) = (from_ms(days, now_ms), *complete, ledger.seq());
+            (TeamLeaders { from_ms, complete, teams, count, seq }, count)
+        })
+    };
+    let mut leaders = shared.people.books.ask(shared, question).await?;
     let ids = leaders.teams.iter().map(|TeamEarned { id, .. }| id.0.to_vec()).collect();
     for (team, name) in leaders.teams.iter_mut().zip(names(shared, ids).await?) {
         team.name = name;
@@ -194,6 +241,16 @@ mod tests {
     use grid_protocol::entry::TeamChange;
 
     #[test]
+    fn many_are_ranked_once_a_second() {
+        let mut ranks = Ranks::default();
+        let now = Instant::now();
+        let mut get = |days, now, ranked: u32, count| ranks.get(days, now, || (ranked, count));
+        assert_eq!((get(None, now, 1, MANY), get(None, now, 2, MANY + 1)), (1, 2));
+        assert_eq!((get(None, now, 3, MANY + 1), get(Some(7), now, 4, 1)), (2, 4));
+        assert_eq!(get(None, now + KEPT, 5, 1), 5);
+    }
+
+    #[test]
     fn many_suspects_do_not_hide_who_is_paid() {
         let all = (0..5_000).map(|n: u64| Suspect {
             why: Suspicion::SameAccount,
@@ -223,12 +280,12 @@ mod tests {
         let db = Connection::open(&path).unwrap();
         let relay = PublicKey([255; 32]);
         let (mut whole, mut pieces) = (Books::new(relay), Books::new(relay));
-        whole.read_on(&db, u64::MAX).unwrap();
+        whole.read_on(&db, 15, u64::MAX).unwrap();
         assert!(whole.complete);
         let mut readings = 1;
-        pieces.read_on(&db, 2).unwrap();
+        pieces.read_on(&db, 15, 2).unwrap();
         while !pieces.complete {
-            pieces.read_on(&db, 2).unwrap();
+            pieces.read_on(&db, 15, 2).unwrap();
             readings += 1;
         }
         // Three entries each: a key, a grant, a team.
@@ -237,9 +294,9 @@ mod tests {
         assert_eq!(pieces.ledger().team_leaders(None, 1), whole.ledger().team_leaders(None, 1));
         // And goes on from there.
         write(9);
-        pieces.read_on(&db, 100).unwrap();
+        pieces.read_on(&db, 18, 100).unwrap();
         assert_eq!(pieces.ledger().seq(), 18);
-        pieces.read_on(&db, 100).unwrap();
+        pieces.read_on(&db, 18, 100).unwrap();
         assert!(pieces.complete && pieces.ledger().sum() == 0);
     }
 }

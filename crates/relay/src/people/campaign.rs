@@ -22,7 +22,7 @@ pub(super) async fn info(
     State(shared): State<Arc<Shared>>,
     Id(id): Id<CampaignId>,
 ) -> Result<Json<CampaignInfo>, AppError> {
-    let found = ask(&shared, |ledger, _| ledger.campaign(id)).await?;
+    let found = ask(&shared, move |ledger, _| ledger.campaign(id)).await?;
     let mut campaign = found.ok_or_else(AppError::not_found)?;
     campaign.leaders = named(&shared, campaign.leaders).await?;
     Ok(Json(campaign))

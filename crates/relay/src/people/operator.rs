@@ -8,7 +8,7 @@ use crate::follow::Derived as _;
 use crate::operator::{OperatorError, commit, existing, relay_key};
 use crate::server::{RelayError, io_error};
 use crate::state::unix_ms;
-use crate::store::{PeopleWrite, Reads, Write};
+use crate::store::{PeopleWrite, Reads, Write, rows};
 use grid_ledger::RewardRules;
 use grid_protocol::CampaignId;
 use grid_protocol::api::{CampaignInfo, Suspect};
@@ -53,6 +53,7 @@ pub fn rewards(data_dir: &Path) -> Result<RewardRules, RelayError> {
 fn books(data_dir: &Path) -> Result<Books, RelayError> {
     let paths = existing(data_dir)?;
     let mut books = Books::new(relay_key(&paths)?.public());
-    Reads::new(&paths.database).run_blocking(|db| books.read_on(db, u64::MAX))?;
+    let read = |db: &_| books.read_on(db, rows::last_entry(db)?, u64::MAX);
+    Reads::new(&paths.database).run_blocking(read)?;
     Ok(books)
 }

@@ -30,7 +30,7 @@ pub(super) async fn info(
 
 async fn team(shared: &Arc<Shared>, id: TeamId) -> Result<TeamInfo, AppError> {
     let now_ms = unix_ms();
-    let found = ask(shared, |ledger, _| ledger.team(id, now_ms)).await?;
+    let found = ask(shared, move |ledger, _| ledger.team(id, now_ms)).await?;
     let mut team = found.ok_or_else(AppError::not_found)?;
     team.name = names(shared, vec![id.0.to_vec()]).await?.pop().flatten();
     team.leaders = named(shared, team.leaders).await?;

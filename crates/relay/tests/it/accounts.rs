@@ -1,10 +1,10 @@
 //! What the relay keeps of accounts: exported, forgotten; and what its answers
 //! are after.
 
-use crate::common::{Brings, Fixture, Node, until};
+use crate::common::{Brings, Fixture, Node, start, until};
 use crate::people::{Person, REWARDS, audited, person, read, rewarding, work};
 use grid_ledger::RewardRules;
-use grid_protocol::api::{AccountExport, LedgerInfo, PersonInfo, TeamInfo};
+use grid_protocol::api::{AccountExport, LedgerInfo, PersonInfo, PointsInfo, TeamInfo};
 use grid_protocol::{BrowserId, Delegation, SigningKey};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -85,6 +85,34 @@ async fn rules_of_rewards_are_logged_when_they_change() {
     std::fs::remove_file(&file).unwrap();
     assert!(relay.relay.reload_rewards().unwrap(), "without the file the defaults hold");
     until(|| async { rules(&relay) == RewardRules::default() }).await;
+    audited(&relay).await;
+    relay.finish().await;
+}
+
+/// Who asks for the log after an answer finds in it what the answer is after,
+/// whoever wrote that.
+#[tokio::test]
+async fn no_answer_is_ahead_of_the_log() {
+    let relay = start().await;
+    let client = grid_client::Client::without_key(&relay.owner.base).unwrap();
+    let key = relay.relay.key();
+    let size = async || client.checkpoint(&key).await.unwrap().checkpoint().size();
+    let add = async |name: String| {
+        let dir = relay.dir.path().to_owned();
+        let add = move || grid_relay::add_owner(&dir, &name, 5);
+        tokio::task::spawn_blocking(add).await.unwrap().unwrap();
+    };
+    for n in 0..10 {
+        add(format!("bob{n}")).await;
+        let ledger: LedgerInfo = read(&relay, "/v1/ledger").await;
+        let covered = size().await;
+        assert!(ledger.seq <= covered, "ledger: {} > {covered}", ledger.seq);
+        add(format!("eve{n}")).await;
+        let points: PointsInfo = read(&relay, "/v1/points").await;
+        let covered = size().await;
+        assert!(points.seq <= covered, "points: {} > {covered}", points.seq);
+        assert!(points.seq >= 4 * n + 6, "and the last is told");
+    }
     audited(&relay).await;
     relay.finish().await;
 }
