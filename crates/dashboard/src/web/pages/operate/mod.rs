@@ -108,10 +108,12 @@ fn inside(shown: RwSignal<Value>, again: impl Fn() + Copy + Send + 'static) -> A
         })
     };
     let banned = move || shown.with(|shown| words::counted(shown["bans"].number("count"), "node"));
-    let suspected = move || shown.with(|shown| match shown["suspects"].number("count") {
-        0 => "none".to_owned(),
-        count => format!("{} in all", words::count(count)),
-    });
+    let suspected = move || {
+        shown.with(|shown| match shown["suspects"].number("count") {
+            0 => "none".to_owned(),
+            count => format!("{} in all", words::count(count)),
+        })
+    };
     // Drawn anew only when it changed: there are buttons.
     let all = Memo::new(move |_| shown.with(|shown| shown["campaigns"].clone()));
     view! {
