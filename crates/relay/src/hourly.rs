@@ -35,6 +35,11 @@ impl Hourly {
     }
 }
 
+/// Milliseconds until the hour that runs is over.
+pub(crate) fn left_ms(now_ms: u64) -> u64 {
+    HOUR_MS - now_ms % HOUR_MS
+}
+
 /// The network that an address is in.
 fn network(address: IpAddr) -> [u8; 6] {
     let mut network = [0; 6];

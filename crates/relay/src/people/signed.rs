@@ -3,7 +3,7 @@
 use super::locked;
 use crate::api::body::read_small;
 use crate::error::{AppError, Code};
-use crate::hourly::{HOUR_MS, Hourly};
+use crate::hourly::{Hourly, left_ms};
 use crate::socket::{Peer, address};
 use crate::state::{Shared, unix_ms};
 use axum::extract::{FromRequest, Request};
@@ -114,7 +114,7 @@ impl Signatures {
             return Err(too_many(REQUEST_VALID_MS));
         }
         if !self.writes.take(peer, WRITES_AN_HOUR, now_ms) {
-            return Err(too_many(HOUR_MS - now_ms % HOUR_MS));
+            return Err(too_many(left_ms(now_ms)));
         }
         self.seen.insert(signature.0, time_ms.saturating_add(REQUEST_VALID_MS));
         Ok(())
@@ -125,7 +125,7 @@ impl Signatures {
         if self.reads.take(peer, READS_AN_HOUR, now_ms) {
             return Ok(());
         }
-        Err(too_many(HOUR_MS - now_ms % HOUR_MS))
+        Err(too_many(left_ms(now_ms)))
     }
 }
 
@@ -138,6 +138,7 @@ fn too_many(wait_ms: u64) -> AppError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hourly::HOUR_MS;
     use axum::response::IntoResponse as _;
 
     fn take(all: &mut Signatures, n: u64, peer: &str, now_ms: u64) -> Result<(), Code> {
