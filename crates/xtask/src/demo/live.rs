@@ -64,7 +64,7 @@ fn start_others(relay: &Relay) -> Result<Process> {
 
 /// A site that holds the widget, and where it is: examples/hosts.
 fn start_host(relay: &Relay) -> Result<(Process, String)> {
-    const NAME: &str = "A site to try";
+    const NAME: &str = "Harbour weather";
     let port = [8000, 0].into_iter().find_map(|port| {
         TcpListener::bind(("127.0.0.1", port)).and_then(|socket| socket.local_addr()).ok()
     });
